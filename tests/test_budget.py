@@ -37,7 +37,7 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
 # standard library only what can be imported by one public name counts: each Python divides it differently.
 MODULES = {
     "--help": 64,
-    "gcr": 896,
+    "gcr": 898,
     "acr": 1030,
     "private": 382,
     "docker-hub": 388,

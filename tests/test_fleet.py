@@ -116,17 +116,17 @@ def test_one_that_fails_stops_no_other_and_a_further_run_does_only_what_is_left(
     assert (
         "no repository no-such" in done["shop/europe-west1-docker-pkg-dev-acme-shop-no-such"]["error"]["what"]
     )
-    keys = gcr.changes().count("iam.CreateServiceAccountKey")
+    keys = gcr.changes().count("iam.UploadServiceAccountKey")
     again = applied(gcr, file, code=4)
     assert sorted(one["result"] for one in again.values()) == ["done", "refused", "unchanged", "unchanged"]
-    assert gcr.changes().count("iam.CreateServiceAccountKey") == keys + 1
+    assert gcr.changes().count("iam.UploadServiceAccountKey") == keys + 1
 
 
 def test_the_first_of_an_identity_goes_alone_and_if_it_fails_the_next_makes_it_anew(
     gcr: World, file: Path
 ) -> None:
     gcr.running.sandbox.gate.latency = 0.05
-    gcr.fault("iam.CreateServiceAccountKey=403*1")
+    gcr.fault("iam.UploadServiceAccountKey=403*1")
     done = applied(gcr, file, code=4)
     first, *others = done.values()
     assert first["result"] == "failed"

@@ -63,6 +63,12 @@ class AkkaScope:
         where = "/".join(filter(None, (self.owner, self.project or self.current, self.region)))
         return f"Akka's {secret_name} of {where or 'the current project'}"
 
+    def place_everywhere(self, secret_name: str) -> str:
+        """The identification of an Akka secret on every machine: by the names that Akka shows; "" without."""
+        if not (self.shown_owner and self.shown_project):
+            return ""
+        return " ".join(filter(None, (f"{self.shown_owner}/{self.shown_project}", self.region, secret_name)))
+
     def lock_places(self, secret_name: str) -> list[str]:
         """The locks of a run for this secret, widest first: the last exclusive, those before it shared.
 

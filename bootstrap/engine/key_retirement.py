@@ -1,4 +1,5 @@
-"""Retire the key that Akka no longer holds: disable it, keep it for its grace period, then delete it.
+"""The keys that Akka does not hold: the replaced one is disabled, kept for its grace period, then deleted;
+those of lost runs are deleted at once.
 
 Akka's record names the replaced key (`KeyRef.replaces`), so the next run can delete it from any machine. Only
 one key at a time is being retired.
@@ -7,7 +8,7 @@ one key at a time is being retired.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bootstrap.engine import messages
 from bootstrap.model import clock
@@ -21,6 +22,7 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
 
 CLEAR = "clear"
+LOST = "lost"
 RETIRE = "retire"
 
 
@@ -93,6 +95,61 @@ class DeleteReplacedKey(Step):
 
     def script(self) -> Script:
         return Script(do=self._session.key.delete_command(self._key_id))
+
+
+class DeleteLostKeys(Step):
+    """Deletes the keys that earlier runs for the same Akka secret created and lost, on any machine, before
+    another one is created.
+
+    Only a key whose mark in the cloud says so is deleted (`Keys.lost_keys`); what a journal of this machine
+    names is `recovery`'s. It never fails the run: Akka holds none of them.
+    """
+
+    name = LOST
+    quiet = True
+
+    def __init__(self, session: Session, context: RunContext) -> None:
+        self._session = session
+        self._context = context
+        self._keys: Sequence[KeyFacts] = ()
+
+    @property
+    def title(self) -> str:
+        count = len(self._keys)
+        return f"Delete {count} key{'s' * (count != 1)} of runs that did not end"
+
+    async def look(self) -> StepStatus:
+        try:
+            self._keys = await self._session.key.lost_keys()
+        except PullkeyError as error:
+            self._context.trace(f"keys of lost runs cannot be seen ({error.what})")
+        if not self._keys:
+            return StepStatus(State.DONE, "no key of a lost run")
+        named = ", ".join(key.key_id for key in self._keys)
+        return StepStatus(
+            State.MISSING, f"{named}: created by a run that did not end, and never given to Akka"
+        )
+
+    async def do(self) -> Done:
+        # Akka's records are read again: they are what shows that a key is not used.
+        in_use = (await self._context.keys_in_use(anew=True)).ids
+        deleted, kept = [], []
+        for key in self._keys:
+            if key.key_id in in_use:
+                continue
+            try:
+                await self._session.key.delete(key.key_id)
+                deleted.append(key.key_id)
+            except PullkeyError as error:
+                kept.append(
+                    messages.lost_key_kept(key.key_id, error, self._session.key.delete_command(key.key_id))
+                )
+        texts = [f"Deleted {', '.join(deleted)}, of runs that did not end"] if deleted else []
+        text = ". ".join([*texts, *kept]) or "No key of a lost run is left"
+        return Done(text, instead=text)
+
+    def script(self) -> Script:
+        return Script(do="\n".join(self._session.key.delete_command(key.key_id) for key in self._keys))
 
 
 class RetireReplacedKey(Step):

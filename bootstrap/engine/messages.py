@@ -262,6 +262,11 @@ def key_not_retired(key_id: str, error: PullkeyError, command: str) -> LeftOver:
     return LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", command)
 
 
+def lost_key_kept(key_id: str, error: PullkeyError, command: str) -> str:
+    """A key of a run that did not end could not be deleted."""
+    return f"Key {key_id}, of a run that did not end, could not be deleted ({error.what}): {command}"
+
+
 def no_key_to_restore() -> PullkeyError:
     return PullkeyError(
         "Akka's record names no key that was replaced, or none that is still there",

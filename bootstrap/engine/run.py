@@ -15,6 +15,7 @@ from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
+from bootstrap.engine.key_retirement import LOST, DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.recovery import OFFBOARD, Recovery, as_intent, left_overs_of
 from bootstrap.engine.run_options import PlannedSteps
@@ -43,6 +44,7 @@ class Run(TargetOperation):
 
     def _begin_with(self, session: Session) -> None:
         super()._begin_with(session)
+        self.steps.insert(0, DeleteLostKeys(session, self.context))
         self._recovery: Recovery | None = None
         self._changes = Transaction(
             session, self.context, self.akka, self._own_journal, self.reporter, self.options, self.result
@@ -61,11 +63,15 @@ class Run(TargetOperation):
         sightings = await self._examine()
         self._show_steps(sightings)
         pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
+        planned = self.options.as_planned
+        if planned is not None and LOST not in planned.steps:
+            # A run may have turned out to be lost since; the next one deletes its keys.
+            pending = [step for step in pending if step.name != LOST]
         if self.result.public and pending and not recovered and not self.options.anyway:
             self.result.result = "unneeded"
             return
-        if self.options.as_planned is not None:
-            await self._refuse_unless_planned(self.options.as_planned, pending)
+        if planned is not None:
+            await self._refuse_unless_planned(planned, pending)
         if self.options.dry_run:
             self.result.result = "planned"
             return

@@ -11,7 +11,7 @@ from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.key_contract import check_created, made_known
-from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.key_retirement import LOST, RETIRE, DeleteReplacedKey, RetireReplacedKey
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
@@ -86,8 +86,8 @@ class StepRunner:
         halt = asyncio.Event()
 
         async def take(step: Step) -> None:
-            # Deleting an old key may have to make room for the new one.
-            for name in (*step.after, *((self.clear.name,) if step.name == StepRole.KEY else ())):
+            # Deleting old keys may have to make room for the new one.
+            for name in (*step.after, *((LOST, self.clear.name) if step.name == StepRole.KEY else ())):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
             if halt.is_set() or self._stop.is_set():

@@ -77,6 +77,7 @@ class TargetOperation(Operation):
         )
         self._held = self._examination.held
         context.held = self._held
+        context.place = lambda: self.akka.resolved.place_everywhere(options.secret_name)
         context.in_use = AsyncOnce(lambda: keys_in_use(self.akka))
         key_pending = self._examination.key_pending
         self.handoff = HandoffStep(session, context, self.akka, options.secret_name, key_pending=key_pending)

@@ -85,7 +85,8 @@ def _field(option: Option) -> Field:
         help_text = f"Where the {name} is to be read when it is needed: {SOURCES}. Never the {name} itself."
     kind = Kind.CHOICE if option.choices else _KINDS[option.kind]
     longest = LONGEST_LIST if name == "repository" else LONGEST_TEXT
-    return Field(name, option.key, kind, help_text, option.choices, option.default, longest)
+    default = option.default_in_file or option.default
+    return Field(name, option.key, kind, help_text, option.choices, default, longest)
 
 
 _ROTATE_AFTER = Field(

@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from bootstrap.engine.key_retirement import CLEAR, RETIRE
+from bootstrap.engine.key_retirement import CLEAR, LOST, RETIRE
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock
@@ -45,6 +45,7 @@ def _sharing(plan: Iterable[Planned]) -> dict[str, list[Planned]]:
 def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
     there: set[str] = set().union(*(one.keys or () for one in sharing))
     going = {one.replaced for one in sharing if _clears_anyway(one)} & there
+    going |= set().union(*(one.lost for one in sharing if one.action.changes)) & there
     free = limit.at_most - len(there) + len(going)
     # When each replaced key is deleted, whichever target replaced it.
     comes = [one.replaced_until or _now() for one in sharing if one.replaced in there - going]
@@ -144,7 +145,7 @@ class KeyPlaces:
             limit = sharing[0].entry.target.key_limit
             if limit is not None:
                 there: set[str] = set().union(*(one.keys or () for one in sharing))
-                coming = sum(_frees(one) and not _takes(one) for one in sharing)
+                coming = sum(_frees(one) > 0 and not _takes(one) for one in sharing)
                 self._of[who] = _Places(limit.at_most - len(there), coming)
 
     @contextlib.asynccontextmanager
@@ -154,23 +155,31 @@ class KeyPlaces:
         if places is None or not one.action.changes:
             yield _Place(True)
             return
-        place = _Place(await places.take(frees=_frees(one)) if _takes(one) else True)
+        place = _Place(await places.take(frees=_frees(one) > 0) if _takes(one) else True)
         try:
             yield place
         finally:
             if place.there:
-                back = (place.changed and _frees(one)) or (not place.changed and _takes(one))
-                await places.give(back=back, frees=_frees(one))
+                back = _frees(one) if place.changed else int(_takes(one))
+                await places.give(back=back, frees=_frees(one) > 0)
 
 
 def _takes(one: Planned) -> bool:
     """Whether its new key needs a slot that its own run does not free first."""
-    return StepRole.KEY in one.steps and CLEAR not in one.steps
+    return StepRole.KEY in one.steps and not _deleted_first(one)
 
 
-def _frees(one: Planned) -> bool:
-    """Whether its run frees a slot at its end."""
-    return _gives_back(one) if StepRole.KEY in one.steps else CLEAR in one.steps
+def _deleted_first(one: Planned) -> int:
+    """How many keys its run deletes before it creates one."""
+    return (CLEAR in one.steps) + (len(one.lost) if LOST in one.steps else 0)
+
+
+def _frees(one: Planned) -> int:
+    """How many slots its run frees, beyond the one that it takes or fills itself."""
+    first = _deleted_first(one)
+    if StepRole.KEY not in one.steps:
+        return first
+    return max(first - 1, 0) + _gives_back(one)
 
 
 class _Place:
@@ -197,7 +206,7 @@ class _Places:
             self._coming += frees
             return True
 
-    async def give(self, *, back: bool, frees: bool) -> None:
+    async def give(self, *, back: int, frees: bool) -> None:
         async with self._change:
             self._free += back
             self._coming -= frees

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bootstrap.engine.health import due, due_on
+from bootstrap.engine.key_retirement import CLEAR, LOST
 from bootstrap.engine.locate import LocatedCredential, find, known
 from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.result import Result
@@ -69,6 +70,7 @@ class Planned:
         keys: the ids of all keys that count under its identity's limit; None where there is no limit.
         created, expires: of the key that Akka holds.
         replaced: the key that it replaced, "" if none; `replaced_until`: the end of that key's grace period.
+        lost: the keys of lost runs that its run deletes first.
         listed_replaced: all the replaced keys that the Akka project's records name.
         no_place: the problem that the identity is at its key limit, where it is the only problem.
         postponed: whether a rotation waits for room; `place_comes`: whether room becomes free.
@@ -91,6 +93,7 @@ class Planned:
     expires: dt.datetime | None = None
     replaced: str = ""
     replaced_until: dt.datetime | None = None
+    lost: frozenset[str] = frozenset()
     listed_replaced: frozenset[str] = frozenset()
     no_place: Problem | None = None
     postponed: bool = False
@@ -116,7 +119,8 @@ class Planned:
     @property
     def mark(self) -> Mapping[str, Any]:
         """What a saved plan compares: two plans of a target with the same mark are the same."""
-        return {"action": str(self.action), "steps": sorted(self.steps), "email": self.email}
+        steps = sorted({*self.steps} - {LOST})  # whether a run was lost shows late
+        return {"action": str(self.action), "steps": steps, "email": self.email}
 
 
 def blocked(entry: Entry, error: PullkeyError) -> Planned:
@@ -259,7 +263,7 @@ class Planner:
             found.action, found.reasons = Action.CREATE, [f"Akka has no credential named {entry.secret_name}"]
         elif (record := await key_in_record(session, held))[0] is None and not held.empty:
             found.action, found.reasons = Action.REPLACE, [record[1]]
-        elif why or set(pending) <= {"clear"}:
+        elif why or set(pending) <= {CLEAR, LOST}:
             found.action, found.reasons = Action.ROTATE, [why] if why else details
             found.drift = [one for one in details if one.startswith(StepRole.GRANT)] if why else []
         else:
@@ -277,11 +281,13 @@ class Planner:
         try:
             keys = await session.key.list_counted()
             records = await self._workspace.akka(entry).credentials() if keys is not None else []
+            lost = await session.key.lost_keys() if LOST in found.steps else []
         except PullkeyError:
             return  # the run itself reports the error
         if keys is None:
             return
         found.keys = frozenset(one.key_id for one in keys)
+        found.lost = frozenset(one.key_id for one in lost)
         key = next((one for one in keys if link is not None and one.key_id == link.key_id), None)
         found.listed_replaced = frozenset(
             one.link.replaces for one in records if one.link and one.link.replaces

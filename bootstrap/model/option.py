@@ -20,7 +20,8 @@ class Option:
     `kind` says how the value is parsed: text, a switch, a duration (`365d`), or one of `choices`. A `secret`
     is typed as a switch (`--password-stdin`); its value is the `Secret` read from stdin, or None. A `login`
     option is also needed by commands that take the name of an Akka secret; those read it from the option's
-    environment variables.
+    environment variables. `default_in_file` is the default of its field in a file of registries, if that is
+    another.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Option:
     choices: tuple[str, ...] = ()
     metavar: str | None = None
     login: bool = False
+    default_in_file: str | None = None
 
     @property
     def key(self) -> str:

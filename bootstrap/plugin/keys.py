@@ -101,6 +101,17 @@ class Keys(ABC):
         del as_seen
         return []
 
+    async def lost_keys(self) -> list[KeyFacts]:
+        """The keys that earlier runs for this target's Akka secret created and lost, on whatever machine.
+
+        Only keys whose mark says so: of that secret (`RunContext.place`), of a run that must have ended by
+        now, and named by no record of Akka's. They are deleted.
+
+        Raises:
+            PullkeyError: they cannot be read.
+        """
+        return []
+
     async def list_counted(self) -> list[KeyFacts] | None:
         """The keys that count against the target's `key_limit`, whoever created them, as last read.
 

@@ -21,6 +21,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.gcr.target import (
+    AUTO,
     CREATE,
     DEFAULT_ACCOUNT,
     DEFAULT_ROLE,
@@ -98,10 +99,12 @@ class GcrProvider(Provider):
         ),
         Option(
             "--key-source",
-            "Who creates the key: Google (create), or this machine, which sends only the public "
-            "half to Google (upload).",
-            choices=(CREATE, UPLOAD),
+            "Who creates the key: Google (create); this machine, which sends only the public half to "
+            "Google (upload); or this machine if policies and permissions allow it, else Google (auto). A "
+            "key of this machine shows which run created it.",
+            choices=(CREATE, UPLOAD, AUTO),
             default=CREATE,
+            default_in_file=AUTO,
         ),
         Option(
             "--expires-in",

@@ -74,6 +74,15 @@ class Facts:
                 return {}
             raise
 
+    def certificate(self, resource: str) -> AsyncOnce[bytes]:
+        """The certificate of a key, in PEM. It never changes."""
+
+        async def read() -> bytes:
+            found: bytes = (await self._cloud.public_key(resource)).public_key_data
+            return found
+
+        return self._once_per_command(("certificate", resource), read)
+
     def confirmed_key(
         self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
     ) -> AsyncOnce[Any]:

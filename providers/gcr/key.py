@@ -22,6 +22,7 @@ from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.key_limit import key_limit_problem
 from providers.gcr.key_policy import KeyPolicy
+from providers.gcr.mark import Mark, mark_in
 from providers.gcr.steps import Identity
 from providers.gcr.upload import fingerprint_of
 
@@ -52,7 +53,7 @@ class Key(KeyResource[Any, Created]):
     undo_pauses = ()
     permissions: tuple[str, ...] = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
     look_permissions = ("iam.serviceAccountKeys.list",)
-    undo_permissions = ("iam.serviceAccountKeys.delete",)
+    undo_permissions: tuple[str, ...] = ("iam.serviceAccountKeys.delete",)
     removal_permissions = (
         "iam.serviceAccountKeys.list",
         "iam.serviceAccountKeys.delete",
@@ -180,6 +181,38 @@ class Key(KeyResource[Any, Created]):
 
     def invalidate(self) -> None:
         self._session.keys.invalidate()
+
+    # -- keys that runs on any machine have lost -------------------------------------------------------------
+
+    async def lost_keys(self) -> list[KeyFacts]:
+        session = self._session
+        place, held = session.context.place(), await session.context.held_credential()
+        if not place or (held is not None and (held.empty or held.link is None)):
+            return []  # Akka may hold a key without naming it
+        named = (
+            {held.link.key_id, held.link.replaces} if held is not None and held.link is not None else set()
+        )
+        found = [
+            key_id
+            for key_id, key in (await self._listed()).items()
+            if cloud.is_uploaded(key)
+            and key_id not in named
+            and (mark := await self._mark_of(key_id)) is not None
+            and mark.is_of_lost_run(place)
+        ]
+        if found:
+            in_use = (await session.context.keys_in_use()).ids
+            found = [key_id for key_id in found if key_id not in in_use]
+        return [self.facts_of((await self._listed())[key_id]) for key_id in found]
+
+    async def _mark_of(self, key_id: str) -> Mark | None:
+        """The mark in an uploaded key's certificate; None without one, or if it cannot be read."""
+        try:
+            return mark_in(await self._session.facts.certificate(f"{self._resource}/keys/{key_id}")())
+        except GoogleApiError as error:
+            if error.not_shown:
+                return None
+            raise self.refusal(error, f"show {self.shown_as(key_id)}") from None
 
     # -- all keys of the account -----------------------------------------------------------------------------
 

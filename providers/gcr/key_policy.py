@@ -8,15 +8,17 @@ and of uploaded keys, in hours).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bootstrap.model.errors import Problem
+from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.step import PreflightFindings
 from providers.gcr import messages_keys
 from providers.gcr.cache import Facts
 from providers.gcr.errors import GoogleApiError
-from providers.gcr.target import UPLOAD, GcrTarget
+from providers.gcr.target import AUTO, CREATE, UPLOAD, GcrTarget
 
 _NO_KEYS = ("iam.disableServiceAccountKeyCreation", "iam.managed.disableServiceAccountKeyCreation")
 _NO_UPLOAD = ("iam.disableServiceAccountKeyUpload", "iam.managed.disableServiceAccountKeyUpload")
@@ -24,14 +26,59 @@ _LIFETIME_LIMIT = "iam.serviceAccountKeyExpiryHours"
 
 
 class KeyPolicy:
-    """The policies for the keys of one target's account; each is read once."""
+    """The policies for the keys of one target's account, each read once, and the source of its next key.
 
-    def __init__(self, target: GcrTarget, facts: Facts) -> None:
+    Args:
+        why_not_upload: why a key could not be uploaded whatever the policies are, as the end of a sentence;
+            "" if it could. Asked for `auto` only.
+
+    Attributes:
+        source: who creates the key: `create` or `upload`; of `auto`, known once `choose` was awaited, and
+            `create` before.
+        life: of a key that is uploaded.
+    """
+
+    def __init__(self, target: GcrTarget, facts: Facts, why_not_upload: Callable[[], Awaitable[str]]) -> None:
         self._target = target
         self._facts = facts
-        self._uploads = target.key_source == UPLOAD
+        self._why_not_upload = why_not_upload
+        self._chooses = target.key_source == AUTO
+        self._why_created = ""
+        self.source = CREATE if self._chooses else target.key_source
+        self.life = target.life
+        self.choose = AsyncOnce(self._choose)
         # The project whose policies apply to the account's keys.
         self._project = target.account_project if target.account_project != "-" else target.project
+
+    @property
+    def _uploads(self) -> bool:
+        return self.source == UPLOAD
+
+    async def _choose(self) -> None:
+        """Choose the source of `auto`: an upload, unless something is known to forbid it.
+
+        A policy that cannot be read may forbid it; then Google refuses the upload and says so
+        (`give_up_upload`).
+        """
+        if not self._chooses:
+            return
+        (forbidding, _), why = await asyncio.gather(self._forbidding(_NO_UPLOAD), self._why_not_upload())
+        if forbidding:
+            why = messages_keys.policy_forbids_upload(forbidding)
+        self._why_created = why
+        if not why:
+            self.source = UPLOAD
+            with contextlib.suppress(GoogleApiError):
+                self.life = min(self.life, await self._longest_life() or self.life)
+
+    def give_up_upload(self, constraint: str) -> None:
+        """Let Google create the key: a policy forbids to upload it."""
+        self.source = CREATE
+        self._why_created = messages_keys.policy_forbids_upload([constraint])
+
+    def gives_way(self, error: GoogleApiError) -> bool:
+        """Whether Google has refused an upload for a reason that does not concern a key that it creates."""
+        return self._chooses and self._uploads and error.constraint in _NO_UPLOAD
 
     @property
     def _wanted(self) -> Sequence[str]:
@@ -43,12 +90,13 @@ class KeyPolicy:
 
     def start(self) -> None:
         """Start the reads, so that the answers are there when they are needed."""
-        for name in self._wanted:
+        for name in _NO_UPLOAD if self._chooses else self._wanted:
             self._facts.forbids(self._project, name).start()
         self._facts.allowed_values(self._project, _LIFETIME_LIMIT).start()
 
     async def findings(self) -> PreflightFindings:
         """What the policies forbid. Organisations created since May 2024 forbid keys by default."""
+        await self.choose()
         (forbidding, unreadable), (findings, lifetime_unreadable) = await asyncio.gather(
             self._forbidding(self._wanted), self._lifetime_findings()
         )
@@ -63,6 +111,8 @@ class KeyPolicy:
             )
             if why
         ]
+        if self._why_created:
+            findings.notices.append(messages_keys.created_instead_of_uploaded(self._why_created))
         if effects:
             findings.notices.append(
                 messages_keys.key_policies_unreadable(
@@ -101,25 +151,33 @@ class KeyPolicy:
     async def _lifetime_findings(self) -> tuple[PreflightFindings, str]:
         """The limit of a key's lifetime; and Google's code for why it could not be read, or ""."""
         findings = PreflightFindings()
-        if self._uploads:
+        if self._uploads and not self._chooses:
             findings.notices.append(messages_keys.expiry_not_enforced())
         try:
-            allowed = await self._facts.allowed_values(self._project, _LIFETIME_LIMIT)()
+            longest = await self._longest_life()
         except GoogleApiError as error:
             # `missing`: an organisation without that constraint.
             return findings, "" if error.missing else error.code
-        hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
-        if not hours:
+        if longest is None:
             return findings, ""
-        longest = dt.timedelta(hours=max(hours))
-        if not self._uploads:
+        if not self._uploads or self._chooses:
             findings.notices.append(
                 messages_keys.key_lifetime_limited(_LIFETIME_LIMIT, self._project, longest)
             )
-        elif self._target.life > longest:
+        elif self.life > longest:
             findings.problems.append(
                 messages_keys.key_lifetime_too_long(
-                    _LIFETIME_LIMIT, self._project, max(hours), self._target.life
+                    _LIFETIME_LIMIT, self._project, longest // dt.timedelta(hours=1), self.life
                 )
             )
         return findings, ""
+
+    async def _longest_life(self) -> dt.timedelta | None:
+        """The longest life that a policy allows a key; None where none limits it.
+
+        Raises:
+            GoogleApiError: it cannot be read.
+        """
+        allowed = await self._facts.allowed_values(self._project, _LIFETIME_LIMIT)()
+        hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
+        return dt.timedelta(hours=max(hours)) if hours else None

@@ -22,8 +22,10 @@ from providers.gcr.account_session import made_by_pullkey
 from providers.gcr.cache import Facts, shared_cloud, shared_facts
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.target import (
+    AUTO,
     CREATE,
     DEFAULT_ROLE,
+    LONGEST_LIFE,
     STORAGE_ROLE,
     UPLOAD,
     GcrTarget,
@@ -262,6 +264,8 @@ class _Search:
         ends = cloud.end_of(key)
         if ends is None:
             return UPLOAD, default
+        if ends - key.valid_after_time >= LONGEST_LIFE:
+            return AUTO, LONGEST_LIFE
         # Rounded to days: a certificate is valid from a little before its creation.
         days = round((ends - key.valid_after_time) / dt.timedelta(days=1))
         return UPLOAD, dt.timedelta(days=days) if days else ends - key.valid_after_time

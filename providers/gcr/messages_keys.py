@@ -140,6 +140,34 @@ def key_policies_unreadable(effects: Sequence[str], code: str, *, uploads: bool)
     )
 
 
+def policy_forbids_upload(constraints: Sequence[str]) -> str:
+    """Why a key is not uploaded, as the end of a sentence."""
+    return f"organisation policy {' and '.join(constraints)} forbids to upload one"
+
+
+def permission_for_upload_missing(permission: str) -> str:
+    """The same, without the permission to read a certificate."""
+    return f"you lack {permission}, without which no later run knows an uploaded one"
+
+
+def library_for_upload_missing(error: ImportError) -> str:
+    """The same, without the library that creates a key."""
+    return f"this machine cannot create one ({error})"
+
+
+def upload_refused(constraint: str) -> str:
+    """Google has refused an upload, by a policy that could not be read."""
+    return f"Organisation policy {constraint} forbids to upload a key, so Google creates it"
+
+
+def created_instead_of_uploaded(why: str) -> Notice:
+    """`--key-source auto` has Google create the key."""
+    return Notice(
+        f"Google creates the key (--key-source auto), since {why}. A key that Google creates does not show "
+        "which run it is of: what a run that is killed leaves on another machine is reported, not deleted."
+    )
+
+
 def expiry_not_enforced() -> Notice:
     """Whether Google refuses an uploaded key once its certificate has expired is not documented."""
     return Notice(

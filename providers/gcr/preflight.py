@@ -166,7 +166,10 @@ class GcrPreflight:
         # `DeleteReplacedKey` deletes the key that the last rotation replaced before the next is created,
         # which leaves room for one.
         link, _ = await key_in_record(self._session, await self._session.context.held_credential())
-        cleared = link is not None and link.replaces in keys
+        cleared = int(link is not None and link.replaces in keys)
+        if len(keys) - cleared >= KEYS_OF_AN_ACCOUNT:
+            with contextlib.suppress(PullkeyError):
+                cleared += len(await self._key.lost_keys())  # they are deleted before, too
         if (
             len(keys) - cleared >= KEYS_OF_AN_ACCOUNT
             and (full := await key_limit_problem(self._session)) is not None

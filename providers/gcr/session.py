@@ -16,6 +16,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import PreflightFindings, Step
 from providers.gcr import messages, messages_keys, policy
 from providers.gcr.account_session import AccountSession
+from providers.gcr.auto_key import AutoKey
 from providers.gcr.cache import or_nothing
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.grant import Grant
@@ -23,8 +24,10 @@ from providers.gcr.key import Key
 from providers.gcr.key_policy import KeyPolicy
 from providers.gcr.preflight import GcrPreflight
 from providers.gcr.steps import EnableApis, Identity
-from providers.gcr.target import UPLOAD, GcrTarget
-from providers.gcr.uploaded_key import UploadedKey
+from providers.gcr.target import AUTO, CREATE, UPLOAD, GcrTarget
+from providers.gcr.uploaded_key import READ_CERTIFICATE, UploadedKey
+
+_KEYS: Mapping[str, type[Key]] = {CREATE: Key, UPLOAD: UploadedKey, AUTO: AutoKey}
 
 
 class GcrSession(AccountSession):
@@ -34,10 +37,9 @@ class GcrSession(AccountSession):
 
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
-        self._key_policy = KeyPolicy(target, self.facts)
+        self._key_policy = KeyPolicy(target, self.facts, self._why_not_upload)
         identity = Identity(self)
-        key_of = UploadedKey if target.key_source == UPLOAD else Key
-        self.key: Key = key_of(self, identity, self._key_policy)
+        self.key: Key = _KEYS[target.key_source](self, identity, self._key_policy)
         steps: list[Step] = [EnableApis(self)] if target.enable_apis else []
         steps.append(identity)
         if not target.skip_grant:
@@ -67,6 +69,15 @@ class GcrSession(AccountSession):
     async def connect(self) -> str:
         who: str = await self.cloud.login.connect()
         return who
+
+    async def _why_not_upload(self) -> str:
+        """Why this login or machine cannot upload a key that later runs recognise; "" if it can."""
+        try:
+            import cryptography  # noqa: F401  - older releases of google-auth do not bring it
+        except ImportError as error:
+            return messages_keys.library_for_upload_missing(error)
+        missing = await self.missing_permissions([READ_CERTIFICATE]) or {}
+        return messages_keys.permission_for_upload_missing(READ_CERTIFICATE) if missing else ""
 
     async def prompt_secrets(self) -> None:
         if self.target.key_source == UPLOAD:
@@ -187,8 +198,8 @@ class GcrSession(AccountSession):
             "ROLE": target.role,
             "SERVER": f"https://{target.host}",
         }
-        if target.key_source == UPLOAD:
-            named["DAYS"] = str(math.ceil(target.life / dt.timedelta(days=1)))
+        if self._key_policy.source == UPLOAD:
+            named["DAYS"] = str(math.ceil(self._key_policy.life / dt.timedelta(days=1)))
         if target.grant_on_repository:
             named |= {"LOCATION": target.location, "REPOSITORY": target.repository}
         return {name: shlex.quote(value) for name, value in named.items()}

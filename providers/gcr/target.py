@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import secret_name
@@ -15,6 +15,9 @@ from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
 from providers.gcr import messages_options
+
+if TYPE_CHECKING:
+    from bootstrap.plugin.quota import Charge
 
 DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
@@ -42,11 +45,12 @@ _REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
 
 KEYS_OF_AN_ACCOUNT = 10  # "Quotas and limits", service account keys
-CREATE, UPLOAD = "create", "upload"
+CREATE, UPLOAD, AUTO = "create", "upload", "auto"
+"""Who creates a key: Google; this machine; this machine if policies and permissions allow it, else Google."""
 DEFAULT_LIFE = "90d"
 # "The given public key has a lifetime of 315,446,400 seconds, which is longer than the max allowed lifetime
 # of 315,360,000 seconds" (GAM-team/GAM#1127): ten years of 365 days.
-_LONGEST_LIFE = dt.timedelta(days=3650)
+LONGEST_LIFE = dt.timedelta(days=3650)
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,8 @@ class GcrTarget:
             skip_grant=bool(values.get("skip_grant")),
             enable_apis=bool(values.get("enable_apis")),
             impersonate=impersonated(values),
-            key_source=values.get("key_source") or CREATE,
-            life=_life(values.get("key_source") or CREATE, values.get("expires_in")),
+            key_source=_key_source(values),
+            life=_life(_key_source(values), values.get("expires_in")),
         )
 
     # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------
@@ -151,6 +155,13 @@ class GcrTarget:
     @property
     def key_limit(self) -> KeyLimit:
         return KeyLimit(KEYS_OF_AN_ACCOUNT, f"the service account {self.account}", "service-account")
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        from providers.gcr.quotas import charges
+
+        on_project = not (self.grant_on_repository or self.skip_grant)
+        return charges(self.project, self.account, self.account_project, on_project=on_project)
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -322,8 +333,10 @@ def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str 
         found["role"] = target.role
     if target.role not in (DEFAULT_ROLE, STORAGE_ROLE):
         found["allow-custom-role"] = True
+    if target.key_source != CREATE:
+        found["key-source"] = target.key_source
     if target.key_source == UPLOAD:
-        found |= {"key-source": UPLOAD, "expires-in": f"{max(target.life // dt.timedelta(hours=1), 1)}h"}
+        found["expires-in"] = f"{max(target.life // dt.timedelta(hours=1), 1)}h"
     return found
 
 
@@ -377,14 +390,23 @@ def _account(text: str, project: str) -> tuple[str, bool]:
     return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
 
 
+def _key_source(values: Mapping[str, Any]) -> str:
+    """A key that is to expire is uploaded: Google creates keys that do not."""
+    source = values.get("key_source") or CREATE
+    return UPLOAD if source == AUTO and values.get("expires_in") is not None else source
+
+
 def _life(source: str, given: Any) -> dt.timedelta:
     """The lifetime of an uploaded key. A key that Google creates does not expire."""
+    if source == AUTO:
+        # As near as possible to a key that does not expire, which it replaces.
+        return LONGEST_LIFE
     if source != UPLOAD:
         if given is not None:
             raise messages_options.expiry_of_created_key()
         return parse_duration(DEFAULT_LIFE)
     life: dt.timedelta = given if given is not None else parse_duration(DEFAULT_LIFE)
-    if not dt.timedelta(hours=1) <= life <= _LONGEST_LIFE:
+    if not dt.timedelta(hours=1) <= life <= LONGEST_LIFE:
         raise messages_options.invalid_key_lifetime(DEFAULT_LIFE)
     return life
 

@@ -38,8 +38,10 @@ class KeyPair:
     expires: dt.datetime
 
 
-def make_pair(life: dt.timedelta) -> KeyPair:
-    """Create a pair whose certificate is valid for `life`; takes some tens of milliseconds."""
+def make_pair(life: dt.timedelta, serial: int) -> KeyPair:
+    """Create a pair whose certificate has that serial number and is valid for `life`; takes some tens of
+    milliseconds.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -53,7 +55,7 @@ def make_pair(life: dt.timedelta) -> KeyPair:
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(begins)
         # Not longer than requested: Google and organisation policies limit the whole span.
         .not_valid_after(begins + life)

@@ -12,8 +12,11 @@ from providers.gcr import cloud, upload
 from providers.gcr.account_session import AccountSession
 from providers.gcr.key import Created, Key
 from providers.gcr.key_policy import KeyPolicy
+from providers.gcr.mark import Mark
 from providers.gcr.steps import Identity
 from providers.gcr.upload import KeyPair, key_file, make_pair
+
+READ_CERTIFICATE = "iam.serviceAccountKeys.get"
 
 
 class UploadedKey(Key):
@@ -21,9 +24,9 @@ class UploadedKey(Key):
 
     marked = True
     keeps_list = True
-    # IAM has no permission of its own for an upload: it takes that of a creation. Reading a fingerprint takes
-    # get.
-    permissions = (*Key.permissions, "iam.serviceAccountKeys.get")
+    # IAM has no permission of its own for an upload: it takes that of a creation ("Method:
+    # projects.serviceAccounts.keys.upload"). Reading a certificate takes get.
+    permissions = (*Key.permissions, READ_CERTIFICATE)
 
     def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
         super().__init__(session, identity, key_policy)
@@ -39,7 +42,9 @@ class UploadedKey(Key):
 
     def _own_pair(self) -> KeyPair:
         if self._pair is None:
-            self._pair = make_pair(self._session.target.life)
+            context = self._session.context
+            mark = Mark.of_run(context.place(), context.run_id, context.deadline.left)
+            self._pair = make_pair(self._key_policy.life, mark.serial)
         return self._pair
 
     def intent(self) -> Intent:
