@@ -130,7 +130,13 @@ async def _plan(values: Mapping[str, Any]) -> int:
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.fleet.plan_file import file_of_plan, save
     from bootstrap.fleet.planner import Action
-    from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
+    from bootstrap.output.fleet_results import (
+        pace_lines,
+        plan_document,
+        plan_lines,
+        plan_total,
+        project_lines,
+    )
 
     if values["save"]:
         file_of_plan(Path(values["save"])).check()
@@ -155,7 +161,8 @@ async def _plan(values: Mapping[str, Any]) -> int:
     shown = plan_lines(plan, style=style_of_plan(sys.stdout), summary=values["summary"])
     for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
         say(line, sys.stdout)
-    say(plan_total(plan), sys.stdout)
+    for line in (plan_total(plan), *pace_lines(plan, all_parts=job.is_whole)):
+        say(line, sys.stdout)
     if values["save"]:
         say(f"Saved. To do it: pullkey apply {shlex.quote(values['save'])}", sys.stderr)
     say("No changes were made.", sys.stderr)

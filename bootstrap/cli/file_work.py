@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bootstrap.fleet.planner import Action, Planned
     from bootstrap.fleet.registries import Registries
     from bootstrap.fleet.scheduler import Bounds
+    from bootstrap.fleet.shards import Shard
     from bootstrap.fleet.target_result import TargetResult
     from bootstrap.fleet.workspace import Workspace
     from bootstrap.output.fleet_progress import PlainFleetReporter
@@ -45,6 +46,11 @@ class FileJob:
     @property
     def as_json(self) -> bool:
         return bool(self.values["output"] == "json")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this machine works on all of the file, and not on a part of it."""
+        return part_of(self.values) is None
 
 
 def run_file_command(
@@ -88,10 +94,20 @@ def registries_of(values: Mapping[str, Any]) -> Registries:
     return _of_this_machine(found, values)
 
 
-def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries:
+def part_of(values: Mapping[str, Any]) -> Shard | None:
+    """The part of the file that this machine works on; None for all of it.
+
+    Raises:
+        UsageProblem: it is not valid.
+    """
     from bootstrap.fleet.shards import Shard
 
-    shard = Shard.parse(values["shard"]) if values["shard"] else Shard.of_environment(os.environ)
+    text = values.get("shard")
+    return Shard.parse(text) if text else Shard.of_environment(os.environ)
+
+
+def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries:
+    shard = part_of(values)
     if shard is None:
         return found
     mine = shard.of(found)
@@ -184,7 +200,13 @@ async def do_planned(
 ) -> int:
     """Plan, show the plan, confirm, apply it, and report the results."""
     from bootstrap.cli.signals import ends_in_order
-    from bootstrap.output.fleet_results import plan_document, plan_lines, plan_total, project_lines
+    from bootstrap.output.fleet_results import (
+        pace_lines,
+        plan_document,
+        plan_lines,
+        plan_total,
+        project_lines,
+    )
 
     values, registries = job.values, job.registries
     with ends_in_order(job.executor, job.reporter, job.workspace.command):
@@ -195,7 +217,8 @@ async def do_planned(
         )
         for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
             say(line, sys.stderr)
-        say(plan_total(plan), sys.stderr)
+        for line in (plan_total(plan), *pace_lines(plan, all_parts=job.is_whole)):
+            say(line, sys.stderr)
         going = [one for one in plan if one.action.changes]
         if values.get("dry_run"):
             say("No changes were made.", sys.stderr)

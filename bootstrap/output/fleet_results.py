@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.fleet.entry import Entry
+from bootstrap.fleet.pace import pace_of
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.target_result import TargetResult
@@ -117,6 +119,46 @@ def end_total(ended: Sequence[TargetResult]) -> str:
     return f"{len(ended)} target{'s' * (len(ended) != 1)}: {', '.join(words)}."
 
 
+def pace_lines(plan: Sequence[Planned], *, all_parts: bool) -> list[str]:
+    """How long a plan takes at least by the documented quotas, if any of its calls has to wait for one.
+
+    Args:
+        plan: of this machine.
+        all_parts: whether it is the whole file, and not a part of it.
+    """
+    pace = pace_of(plan)
+    if pace is None or not pace.seconds:
+        return []
+    quota = pace.quota
+    shards = (
+        "`--shard` does not make it shorter: all that this quota counts is in one part."
+        if quota.one_part
+        else "`--shard` does not make it shorter: all parts draw on this quota."
+        if all_parts
+        else "The other parts draw on the same quota, which makes it longer."
+    )
+    least = f"{pace.seconds:.0f} s" if pace.seconds < 120 else f"{math.ceil(pace.seconds / 60)} min"
+    text = (
+        f"It takes {least} at least: {pace.calls:,} calls to {quota.api} for {pace.place}, "
+        f"and it accepts {quota.limit} ({quota.source})."
+    )
+    return [text, shards]
+
+
+def _pace_document(plan: Sequence[Planned]) -> dict[str, Any] | None:
+    pace = pace_of(plan)
+    if pace is None:
+        return None
+    return {
+        "seconds": round(pace.seconds),
+        "api": pace.quota.api,
+        "limit": pace.quota.limit,
+        "place": pace.place,
+        "calls": pace.calls,
+        "source": pace.quota.source,
+    }
+
+
 def plan_document(
     registries: Registries, plan: Sequence[Planned], code: ExitCode, scope: ScopeOf
 ) -> dict[str, Any]:
@@ -126,6 +168,7 @@ def plan_document(
         "command": "plan",
         "file": registries.name,
         "exit_code": int(code),
+        "pace": _pace_document(plan),
         "targets": [_planned(one, scope) for one in plan],
     }
 

@@ -125,7 +125,9 @@ def schemas() -> dict[str, dict[str, Any]]:
         "explain": _titled("What the codes of problems and errors mean", _codes()),
         "doctor": _titled("What pullkey doctor has seen", _checks()),
         "providers": _titled("What pullkey providers shows", _providers()),
-        "fleet-plan": _titled("What pullkey plan -f shows", _of_a_file(["plan"], _fleet_planned())),
+        "fleet-plan": _titled(
+            "What pullkey plan -f shows", _of_a_file(["plan"], _fleet_planned(), pace=_pace())
+        ),
         "fleet-apply": _titled(
             "What pullkey apply, rotate -f and offboard -f have done",
             _of_a_file(["apply", "rotate", "offboard"], _fleet_ended()),
@@ -331,13 +333,30 @@ def _offboarding() -> dict[str, Any]:
     )
 
 
-def _of_a_file(commands: list[str], target: dict[str, Any]) -> dict[str, Any]:
+def _pace() -> dict[str, Any]:
+    pace = {
+        "seconds": {
+            "type": "integer",
+            "description": "How long the calls that it counts take at least; 0 if none has to wait.",
+        },
+        "api": _TEXT,
+        "limit": {**_TEXT, "description": "As documented."},
+        "place": {**_TEXT, "description": "Whose quota it is."},
+        "calls": {"type": "integer", "description": "How many the plan takes of it, at least."},
+        "source": {**_TEXT, "description": "The address of the documentation."},
+    }
+    about = "The quota that allows the plan the least; null if it changes nothing, or if none is documented."
+    return {"description": about, "anyOf": [{"type": "null"}, _object(pace)]}
+
+
+def _of_a_file(commands: list[str], target: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
     return _object(
         {
             "schema_version": {"const": 1},
             "command": {"enum": commands},
             "file": {**_TEXT, "description": "The file of registries, or the saved plan."},
             "exit_code": _EXIT_CODE,
+            **more,
             "targets": {**_list(target), "description": "In the order of the file."},
         }
     )

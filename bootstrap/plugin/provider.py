@@ -21,6 +21,7 @@ from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - t
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
     from bootstrap.plugin.emulator import Emulator
+    from bootstrap.plugin.quota import Charge
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
@@ -93,6 +94,13 @@ class Target(Protocol):
     def key_limit(self) -> KeyLimit | None:
         """The limit on keys of the identity; None if the cloud documents none."""
         return None
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        """The calls that a run takes of the cloud's documented quotas, from which a plan of many targets says
+        how long it takes; none if none is documented.
+        """
+        return ()
 
 
 class Provider(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import secret_name
@@ -15,6 +15,9 @@ from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
 from providers.acr import messages
+
+if TYPE_CHECKING:
+    from bootstrap.plugin.quota import Charge
 
 DEFAULT_APP = "akka-docker-reader"
 DEFAULT_LIFETIME = dt.timedelta(days=365)
@@ -204,6 +207,12 @@ class AcrTarget:
         if self.auth_kind != "token":
             return None
         return KeyLimit(len(SLOTS), f"the token {self.token_name} of {self.host}", "app-name or token")
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        from providers.acr.quotas import charges
+
+        return charges(self.subscription, self.shared_identity_key, token=self.auth_kind == "token")
 
     # -- names -----------------------------------------------------------------------------------------------
 
