@@ -148,7 +148,8 @@ def test_new_targets_without_a_place_are_blocked_in_the_plan(gcr: World, tmp_pat
         "s4": "done",
         "s5": "refused",
     }
-    assert gcr.calls("iam.UploadServiceAccountKey") == 4 + 4 + 1 + 1
+    assert gcr.calls("iam.UploadServiceAccountKey") == 4 + 4 + 1
+    assert gcr.calls("iam.CreateServiceAccountKey") == 1
     check_pulls(gcr, 5)
 
 

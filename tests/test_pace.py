@@ -76,7 +76,9 @@ class TestAzure:
         assert (pace.quota.api, pace.calls, pace.seconds) == ("Microsoft Graph", 8000, 250.0)
 
     def test_resource_manager_has_a_bucket_of_200_that_is_refilled_with_10_a_second(self) -> None:
-        pace = pace_of(planned(azure(1000, ", auth-kind: token, repository: checkout"), CREATION, Action.CREATE))
+        pace = pace_of(
+            planned(azure(1000, ", auth-kind: token, repository: checkout"), CREATION, Action.CREATE)
+        )
         assert pace is not None
         assert (pace.quota.api, pace.calls, pace.seconds) == ("Azure Resource Manager", 3000, 280.0)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.cli import messages
-from bootstrap.cli.file_options import CHECK, FILE, NAMES, SUMMARY, of_a_file
+from bootstrap.cli.file_options import CHECK, FILE, NAMES, PROCESSES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import (
     code_of_plan,
     do_planned,
@@ -67,6 +67,7 @@ def plan_file(**values: Any) -> int:
 )
 @of_a_file(AUDIT, SUMMARY, YES, names=False, file=False)
 @NAMES[1]
+@PROCESSES
 def apply(**values: Any) -> int:
     """Apply what `pullkey plan -f FILE` shows: create what is missing, replace what is due, remove what is
     marked for it.
@@ -87,7 +88,9 @@ def apply(**values: Any) -> int:
         raise messages.no_file_and_no_plan()
     if values["saved"] is not None and (values["only"] or values["shard"]):
         raise messages.saved_plan_has_no_selection()
-    return run_file_command(values, _apply)
+    if values["saved"] is not None and values["processes"] > 1:
+        raise messages.processes_need_a_file()
+    return run_file_command(values, _apply, "apply")
 
 
 @click.command("report")

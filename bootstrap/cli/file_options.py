@@ -70,6 +70,16 @@ _SIDE_BY_SIDE = (
         help="How many Akka CLIs run side by side.",
     ),
 )
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    envvar="PULLKEY_PROCESSES",
+    metavar="N",
+    help="Work on the file in parts, as of --shard, N of them at once in processes of their own: for "
+    "thousands of targets. Needs --yes.",
+)
 _TURN = replace(TIMEOUT, help="How long to wait for the clouds, for each target.")
 CHECK = Option("--check", "For jobs: exit 5 if anything has to be done or is wrong.", kind="switch")
 SUMMARY = Option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from bootstrap.cli import messages
 from bootstrap.cli.audit import audited
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean, command_as_typed
 from bootstrap.cli.secrets import run_alone
 from bootstrap.model.errors import Declined, ExitCode, exit_code_of_many
 from bootstrap.output.prompt import confirm
-from bootstrap.output.terminal import put, say, say_command
+from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ class FileJob:
 
 
 def run_file_command(
-    values: dict[str, Any], work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]]
+    values: dict[str, Any], work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]], command: str = ""
 ) -> int:
     from bootstrap.fleet.registries import InvalidFile
 
@@ -63,11 +63,17 @@ def run_file_command(
     for key in ("file", "saved"):
         if (path := values.get(key)) is not None and str(path) != "-":
             clean(key, str(path))  # messages name it
+    if changes and values.get("processes", 1) > 1 and not (values["yes"] or values.get("dry_run")):
+        raise messages.processes_need_yes()
     if changes and not (values["yes"] or values.get("dry_run")):
         from bootstrap.cli.choices import check_can_ask
 
         check_can_ask(preview="preview: pullkey plan -f FILE")
     try:
+        if values.get("processes", 1) > 1 and not values.get("dry_run"):
+            from bootstrap.cli.file_processes import work_in_processes
+
+            return work_in_processes(registries_of(values), values, work, command)
         return run_alone(work(values))
     except InvalidFile as error:
         for line in error.lines:
@@ -88,6 +94,9 @@ def registries_of(values: Mapping[str, Any]) -> Registries:
     """
     from bootstrap.fleet.registries import load
 
+    if "part" in values:
+        part: Registries = values["part"]
+        return part
     found = load(values["file"])
     if names := (*values["only"], *values["names"]):
         found = found.only(names)
@@ -138,7 +147,11 @@ async def open_file(
         check_addresses(host)
     take_from_environment(source for one in registries.entries for source in one.sources)
     reporter = make_fleet_reporter(
-        sys.stderr, name=registries.name, verbose=values["verbose"], only_failed=values.get("summary", False)
+        sys.stderr,
+        name=values.get("label") or registries.name,
+        verbose=values["verbose"],
+        only_failed=values.get("summary", False),
+        live="part" not in values,  # processes that share a terminal
     )
     deadline = TurnDeadline(values["timeout"].total_seconds())
     bounds = _bounds(values)
@@ -217,8 +230,9 @@ async def do_planned(
         )
         for line in (*project_lines(registries.entries, job.workspace.scope), *shown):
             say(line, sys.stderr)
-        for line in (plan_total(plan), *pace_lines(plan, all_parts=job.is_whole)):
-            say(line, sys.stderr)
+        if "part" not in values:
+            for line in (plan_total(plan), *pace_lines(plan, all_parts=job.is_whole)):
+                say(line, sys.stderr)
         going = [one for one in plan if one.action.changes]
         if values.get("dry_run"):
             say("No changes were made.", sys.stderr)
@@ -259,15 +273,6 @@ def tell_github_plan(name: str, plan: Sequence[Planned]) -> None:
         say(lost, sys.stderr)
 
 
-def _tell_github_end(command: str, name: str, ended: Sequence[TargetResult]) -> None:
-    from bootstrap.output import job_summary
-
-    if job_summary.wanted() and (
-        lost := job_summary.append(job_summary.result_summary(command, name, ended))
-    ):
-        say(lost, sys.stderr)
-
-
 def _verb(command: str) -> str:
     return {"rotate": "Replace the keys of", "offboard": "Remove"}.get(command, "Apply this to")
 
@@ -278,65 +283,13 @@ def _projects(job: FileJob, going: Sequence[Planned]) -> str:
 
 
 def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
-    from bootstrap.output.fleet_results import end_total, work_document
+    from bootstrap.cli.file_report import end_of, report
 
-    code = exit_code_of_many([one.exit_code for one in ended])
+    name, scope = job.registries.name, job.workspace.scope
+    ends = [end_of(one, file=name, scope=scope, as_json=job.as_json) for one in ended]
     trail = job.workspace.assembly.trail
-    lost = trail.lost if trail is not None else ""
-    if lost:
-        code = code or ExitCode.FAILED  # what was lost is reported when the trail is closed
-    if job.as_json:
-        print_document(work_document(command, job.registries, ended, code, job.workspace.scope))
-    say(end_total(ended), sys.stderr)
-    _tell_github_end(command, job.registries.name, ended)
-    if failed := [one for one in ended if one.failed]:
-        # A rotation without --due would replace all keys again.
-        again = (
-            "Run it again for these alone, with --only."
-            if command == "rotate" and not job.values["due"]
-            else "The same command does only what is left."
-        )
-        say(f"Not done: {_names(failed)}. {again}", sys.stderr)
-    if late := [one for one in ended if one.result == "postponed"]:
-        say(
-            f"Postponed: {_names(late)}. Their keys are still valid; a later `pullkey rotate -f "
-            f"{shlex.quote(job.registries.name)} --due` deletes the replaced keys and continues.",
-            sys.stderr,
-        )
-    _tell_drift(job, [one for one in ended if one.result == "drift"])
-    if left := [one for one in ended if one.left_over]:
-        say(
-            f"{len(left)} target{'s have' if len(left) != 1 else ' has'} something left over: "
-            f"{_names(left)}. Every later command lists it until it is deleted.",
-            sys.stderr,
-        )
-    if code is ExitCode.DONE and not any(one.changed or one.result == "postponed" for one in ended):
-        say("Everything is in place; nothing was changed.", sys.stderr)
-    return code
-
-
-def _tell_drift(job: FileJob, drift: Sequence[TargetResult]) -> None:
-    """Report targets that need something that this command does not do, with what does it."""
-    from bootstrap.output.fleet_progress import annotation
-
-    if unseen := [one for one in drift if one.planned.not_seen]:
-        say(f"Not seen, and so not replaced if due: {_names(unseen)}. The reason is above.", sys.stderr)
-    if by_you := [one for one in drift if one.planned.due_by_you]:
-        say("To be replaced by you, each with its new password:", sys.stderr)
-        for one in by_you[:8]:
-            project = job.workspace.scope(one.entry).project
-            where = f" --akka-project {shlex.quote(project)}" if project else ""
-            say_command(f"pullkey rotate {shlex.quote(one.entry.secret_name)}{where}", sys.stderr)
-    if others := [one for one in drift if not one.planned.attention]:
-        say(
-            f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(job.registries.name)}",
-            sys.stderr,
-        )
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for one in drift:
-            say(annotation(job.registries.name, one), sys.stderr)
-
-
-def _names(ended: Sequence[TargetResult]) -> str:
-    names = ", ".join(one.entry.name for one in ended[:8])
-    return f"{names} and others" if len(ended) > 8 else names
+    complete = trail is None or not trail.lost
+    if (deliver := job.values.get("deliver")) is not None:
+        deliver(ends, complete)
+        return ExitCode.DONE
+    return report(ends, command=command, file=name, values=job.values, trail_is_complete=complete)

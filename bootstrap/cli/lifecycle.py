@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bootstrap.cli import messages
-from bootstrap.cli.file_options import CHECK, DRY_RUN, SUMMARY, of_a_file
+from bootstrap.cli.file_options import CHECK, DRY_RUN, PROCESSES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import run_file_command
 from bootstrap.cli.listing_output import LIST_OUTPUT, TEXTFILE, check_metrics
 from bootstrap.cli.options import (
@@ -243,6 +243,7 @@ def list_file(**values: Any) -> int:
     DRY_RUN,
     YES,
 )
+@PROCESSES
 def rotate_file(**values: Any) -> int:
     """Replace the keys of a file's targets, each as `pullkey rotate` does: what a nightly job runs, with
     --due.
@@ -254,7 +255,7 @@ def rotate_file(**values: Any) -> int:
     """
     from bootstrap.cli.rotation import rotate_in_file
 
-    return run_file_command(values, rotate_in_file)
+    return run_file_command(values, rotate_in_file, "rotate")
 
 
 @click.command("offboard")

@@ -17,6 +17,28 @@ def no_command() -> UsageProblem:
     return UsageProblem("No command was given", code=Code.MISSING_VALUE)
 
 
+def processes_need_yes() -> UsageProblem:
+    return UsageProblem(
+        "--processes needs --yes: each process plans and applies its part, and cannot ask",
+        fix="Preview with `pullkey plan -f FILE`, then pass --yes.",
+    )
+
+
+def processes_need_a_file() -> UsageProblem:
+    return UsageProblem(
+        "--processes is for a file, and a saved plan is applied as a whole",
+        fix="Pass -f FILE, or leave --processes out.",
+    )
+
+
+def part_was_killed(label: str, name: str) -> PullkeyError:
+    """The process of a part of a file was killed."""
+    return PullkeyError(
+        f"The process of {label} was killed ({name})",
+        fix="Run it again: it cleans up first, and does only what is left.",
+    )
+
+
 def no_file_and_no_plan() -> UsageProblem:
     """`pullkey apply` without a file of registries and without a saved plan, or with both."""
     return UsageProblem(

@@ -198,9 +198,9 @@ class LiveFleetReporter(PlainFleetReporter):
 
 
 def make_fleet_reporter(
-    stream: TextIO, *, name: str, verbose: bool, only_failed: bool = False
+    stream: TextIO, *, name: str, verbose: bool, only_failed: bool = False, live: bool = True
 ) -> PlainFleetReporter:
-    kind = LiveFleetReporter if is_live(stream) else PlainFleetReporter
+    kind = LiveFleetReporter if live and is_live(stream) else PlainFleetReporter
     reporter = kind(stream, name=name, verbose=verbose)
     reporter.only_failed = only_failed
     return harmless(reporter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bootstrap.akka.scope import AkkaScope
@@ -12,6 +12,7 @@ from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.pace import pace_of
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.registries import Registries
+from bootstrap.fleet.target_end import TargetEnd
 from bootstrap.fleet.target_result import TargetResult
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, first_line
@@ -112,7 +113,7 @@ def project_lines(entries: Sequence[Entry], scope: ScopeOf) -> list[str]:
     return [*found[:_MOST_PROJECTS], *([f"and {rest} more Akka projects"] if rest > 0 else [])]
 
 
-def end_total(ended: Sequence[TargetResult]) -> str:
+def end_total(ended: Sequence[TargetEnd]) -> str:
     """How a whole file's work has ended, in one line."""
     counts = Counter("for you to check" if one.result == "drift" else one.result for one in ended)
     words = [f"{count} {word}" for word, count in sorted(counts.items())]
@@ -174,30 +175,32 @@ def plan_document(
 
 
 def work_document(
-    command: str, registries: Registries, ended: Sequence[TargetResult], code: ExitCode, scope: ScopeOf
+    command: str, file: str, targets: Sequence[Mapping[str, Any] | None], code: ExitCode
 ) -> dict[str, Any]:
-    """What `pullkey apply`, `rotate -f` and `offboard -f` print."""
+    """What `pullkey apply`, `rotate -f` and `offboard -f` print; `targets` are of `ended_document`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": command,
-        "file": registries.name,
+        "file": file,
         "exit_code": int(code),
-        "targets": [
-            {
-                **_planned(one.planned, scope),
-                "result": one.result.replace(" ", "-"),
-                "exit_code": int(one.exit_code),
-                "changed": one.changed,
-                "key_id": one.key_id or None,
-                "proven": one.verified or None,
-                "detail": one.detail or None,
-                "seconds": one.seconds,
-                "undone": list(one.undone),
-                "left_over": left_over_document(one.left_over),
-                "error": error_fields(one.error),
-            }
-            for one in ended
-        ],
+        "targets": list(targets),
+    }
+
+
+def ended_document(one: TargetResult, scope: ScopeOf) -> dict[str, Any]:
+    """How one target ended, for `work_document`."""
+    return {
+        **_planned(one.planned, scope),
+        "result": one.result.replace(" ", "-"),
+        "exit_code": int(one.exit_code),
+        "changed": one.changed,
+        "key_id": one.key_id or None,
+        "proven": one.verified or None,
+        "detail": one.detail or None,
+        "seconds": one.seconds,
+        "undone": list(one.undone),
+        "left_over": left_over_document(one.left_over),
+        "error": error_fields(one.error),
     }
 
 

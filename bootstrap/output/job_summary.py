@@ -15,6 +15,7 @@ from bootstrap.output.fleet_results import end_total, needs_attention, plan_tota
 
 if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned
+    from bootstrap.fleet.target_end import TargetEnd
     from bootstrap.fleet.target_result import TargetResult
 
 MOST_ROWS = 500
@@ -48,10 +49,10 @@ def plan_summary(name: str, plan: Sequence[Planned]) -> list[str]:
     return _page(f"Plan for {name}", plan_total(plan), rows)
 
 
-def result_summary(command: str, name: str, ended: Sequence[TargetResult]) -> list[str]:
+def result_summary(command: str, name: str, ended: Sequence[TargetEnd]) -> list[str]:
     """What a command has changed, and which targets failed or need attention."""
     rows = [
-        (one.result, one.entry.name, one.entry.place.line, list(_of_result(one)))
+        (one.result, one.name, one.line, list(one.details))
         for one in ended
         if one.changed or one.failed or one.left_over or one.result in ("postponed", "drift")
     ]
@@ -68,7 +69,8 @@ def _of_plan(one: Planned) -> Iterator[str]:
     yield from map(str, one.left_over)
 
 
-def _of_result(one: TargetResult) -> Iterator[str]:
+def details_of(one: TargetResult) -> Iterator[str]:
+    """The details of a result, for `result_summary`."""
     if one.error is not None:
         yield f"{first_line(one.error)} {sentence(one.error.fix)}".strip()
     elif detail := one.planned.attention or one.detail:
