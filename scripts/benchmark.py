@@ -5,6 +5,8 @@
     scripts/with-env scripts/benchmark.py --flow gcr --latency 50 --runs 3
     scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100
         many targets from one file, in place of all that
+    scripts/with-env scripts/benchmark.py --fleet 10000 --processes 2 --seconds 600
+        the memory of all processes of one apply, which is interrupted after that time
     scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
 
 Each measured run has a sandbox of its own, so that it starts from nothing; what is timed is the command
@@ -315,6 +317,61 @@ def fleets(sizes: Sequence[int], *, faults: bool) -> Iterator[dict[str, Any]]:
                 }
 
 
+def in_processes(size: int, processes: int, seconds: float) -> dict[str, Any]:
+    """Apply a file of so many targets in processes; interrupt it after so many seconds."""
+    from bootstrap.sandbox.host import SandboxSettings
+    from tests.harness.fleet_sandbox import fleet
+
+    with fleet(size, SandboxSettings()) as (running, path):
+        begin = time.perf_counter()
+        child = subprocess.Popen(
+            ["pullkey", "apply", "-f", str(path), "--yes", "--processes", str(processes)],
+            env={**environment(), **running.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        peak, most = 0.0, 0
+        while child.poll() is None:
+            if (passed := time.perf_counter() - begin) > seconds:
+                child.terminate()
+                seconds = passed + 60
+            memory = proportional_mib(child.pid)
+            peak, most = max(peak, sum(memory)), max(most, len(memory))
+            time.sleep(0.25)
+        changes = sum(call.changes and call.status < 400 for call in running.sandbox.log.calls)
+        return {
+            "targets": size,
+            "command": f"apply --processes {processes}",
+            "seconds": time.perf_counter() - begin,
+            "peak_mib": peak,
+            "most_processes": most,
+            "exit_code": child.returncode,
+            "changes": changes,
+        }
+
+
+def proportional_mib(pid: int) -> list[float]:
+    """The memory of a process and of its forks, which have its command line; a page that several share counts
+    for each with its part (`Pss` of proc_pid_smaps_rollup(5)). The Akka CLIs are other programs.
+    """
+    line = _read(f"/proc/{pid}/cmdline")
+    tree = [pid, *(int(one) for one in _read(f"/proc/{pid}/task/{pid}/children").split())]
+    found = []
+    for one in tree:
+        if _read(f"/proc/{one}/cmdline") == line:
+            rest = _read(f"/proc/{one}/smaps_rollup").partition("\nPss:")[2].split()
+            found += [int(rest[0]) / 1024] if rest else []
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:  # it has ended
+        return ""
+
+
 def _watched(command: Sequence[str], env: dict[str, str]) -> tuple[float, float, int]:
     """Seconds, peak memory in MiB, exit code."""
     begin = time.perf_counter()
@@ -366,7 +423,13 @@ def main() -> int:
     parser.add_argument(
         "--faults", action="store_true", help="with --fleet: 2 %% of the calls are answered 429 or 503"
     )
+    parser.add_argument("--processes", type=int, help="with --fleet: the memory of one apply in so many")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="after which that is interrupted")
     asked = parser.parse_args()
+    if asked.fleet and asked.processes:
+        for size in asked.fleet:
+            print(json.dumps(in_processes(size, asked.processes, asked.seconds)))
+        return 0
     if asked.fleet:
         many = list(fleets(asked.fleet, faults=asked.faults))
         lines = fleet_table(many)

@@ -175,6 +175,10 @@ class DockerHubTarget:
     def key_limit(self) -> None:
         return None
 
+    @property
+    def charges(self) -> tuple[()]:
+        return ()
+
     # -- names -----------------------------------------------------------------------------------------------
 
     @property
