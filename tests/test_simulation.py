@@ -93,6 +93,9 @@ SEEDS_FOUND = {
     402702: "the same, with replicas that do not know the identity yet",
     601158: "an offboarding removes the record that an interrupted rotation registered, and its key stays",
     402232: "an interrupted offboarding is continued though Akka, whose list passes it over, holds the key",
+    609912: "an undo removes a record by its name, which another run has registered meanwhile",
+    613146: "a record that Akka has shown is taken back since Akka cannot be read once more",
+    704082: "an undo removes a record with which its run replaced that of another first run",
 }
 """Seeds that found a mistake, and what it was; they stand for it as long as the scenarios of seeds stay."""
 FOUND = {

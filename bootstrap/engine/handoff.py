@@ -83,6 +83,8 @@ class HandoffStep(Step):
         """Called once Akka has accepted the registration, before it is read back."""
         self.beside_others = False
         """Whether another run is known to be active, so that Akka's record may be that run's by now."""
+        self.others_at_work: Callable[[], Awaitable[bool]] = _nobody
+        """Whether the identity shows a key that another run has created during this one."""
         self.note: Callable[[str], Awaitable[None]] = _note_nothing
         """Writes to the journal how far the registration has come, before anything else is done."""
         self._answer = _Answer.NOT_ASKED
@@ -185,12 +187,15 @@ class HandoffStep(Step):
         self._answer = _Answer.ACCEPTED
         await self.note(ACCEPTED)
 
-    async def look_again(self) -> None:
+    async def look_again(self) -> str:
         """Check that Akka still has the record: a run that read it earlier may have registered over it.
+
+        Returns:
+            A notice if Akka cannot be read: it has shown the record, so that is no reason to take it back.
 
         Raises:
             LostRace: another run has registered its own.
-            StepFailed: Akka shows another record, or cannot be read.
+            StepFailed: Akka shows another record.
         """
         shown: HeldCredential | None = None
 
@@ -199,9 +204,14 @@ class HandoffStep(Step):
             shown = await self._akka.credential(self._secret_name)
             return shown if self.record.difference(shown) is None else None
 
-        # It was shown before, so one list without it may be an older one.
-        if not isinstance(await confirm_absent(as_registered, contradicted_by="Akka has shown it"), Present):
+        try:
+            # It was shown before, so one list without it may be an older one.
+            found = await confirm_absent(as_registered, contradicted_by="Akka has shown it")
+        except PullkeyError as error:
+            return messages.not_seen_again(self._secret_name, error)
+        if not isinstance(found, Present):
             raise self._mismatch(shown)
+        return ""
 
     def _mismatch(self, seen: HeldCredential | None) -> StepFailed:
         """The error for a record other than the one that Akka accepted."""
@@ -268,7 +278,7 @@ class HandoffStep(Step):
             seen = await self._settled_record(name)
             if await self._holds_another(seen):
                 return ""
-            self._keep_if_held(seen, key_id, name, replaced=intent["replaces"] is not None)
+            await self._keep_if_held(seen, key_id, name, replaced=intent["replaces"] is not None)
             # The secret may exist without the project's reference to it.
             removed = await self._akka.remove_credentials(name)
         except PullkeyError as error:
@@ -308,15 +318,19 @@ class HandoffStep(Step):
             return True
         return what is ShownRecord.ANOTHER and await is_seen_to_work(self._session, seen)
 
-    def _keep_if_held(self, seen: HeldCredential | None, key_id: str, name: str, *, replaced: bool) -> None:
+    async def _keep_if_held(
+        self, seen: HeldCredential | None, key_id: str, name: str, *, replaced: bool
+    ) -> None:
         """Refuse to remove a record that cannot be restored, or may not be this run's.
 
         Raises:
             AkkaHoldsNewKey: Akka holds the key or may hold it.
         """
         what = self.record.classify(seen)
-        # Removal is by name: if another run's record was shown, it would be removed.
-        removable = not (replaced or self._unconfirmed or self._contested)
+        # Removal is by name: it would remove the record of another run too, which a list that lags does not
+        # show, and which this run's registration may have replaced.
+        shared = self._answer is not _Answer.REFUSED and await self.others_at_work()
+        removable = not (replaced or self._unconfirmed or self._contested or shared)
         if what in (ShownRecord.OURS, ShownRecord.OURS_TRUNCATED):
             if not removable:
                 raise messages.akka_holds_key(key_id, name, self._unconfirmed)
@@ -358,3 +372,7 @@ def _escaped_for_grep(text: str) -> str:
 
 async def _note_nothing(_: str) -> None:
     pass
+
+
+async def _nobody() -> bool:
+    return False

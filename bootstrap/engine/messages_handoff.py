@@ -85,6 +85,14 @@ def record_removed_meanwhile(secret_name: str) -> LostRace:
     )
 
 
+def not_seen_again(secret_name: str, error: Exception) -> str:
+    """Another run was active, and Akka cannot be asked whether it has registered over this run's record."""
+    return (
+        f"Another run is creating a key for this too, and Akka cannot be read again ({error}). See whether "
+        f"Akka still holds this run's: pullkey verify {shlex.quote(secret_name)}"
+    )
+
+
 # -- undoing -------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ class StepRunner:
         self._changes = changes
         self._stop = stop
         self.handoff = handoff
+        handoff.others_at_work = self._others_appeared
         self.handshake = handshake
         self.clear = clear
         self._held = held
@@ -204,7 +205,10 @@ class StepRunner:
         while not deadline.passed and await self._others_at_work():
             self.handoff.beside_others = True  # it may have removed what this run's key needs, or the key
             await asyncio.sleep(min(1.0, deadline.left))
-            await self.handoff.look_again()
+            if notice := await self.handoff.look_again():
+                self.result.notices.append(notice)
+                self.reporter.notice(notice)
+                return
             self._keys_now.invalidate()
 
     async def _verify_again(self) -> None:
@@ -216,6 +220,11 @@ class StepRunner:
         """
         if self.handoff.beside_others and self.options.wait:
             await self.handshake.do()
+
+    async def _others_appeared(self) -> bool:
+        """`_others_at_work`, by a list that is read now."""
+        self._keys_now.invalidate()
+        return await self._others_at_work()
 
     async def _others_at_work(self) -> bool:
         """Whether the identity shows keys that did not exist when this run began and are not its own."""
