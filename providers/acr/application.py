@@ -37,7 +37,7 @@ from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import CLOCKS, SETTLE_SECONDS, SPREADING_SECONDS, busy, busy_or_spreading
 
 if TYPE_CHECKING:
-    from providers.acr.application_facts import ApplicationFacts
+    from providers.acr.application_facts import ApplicationAttempt, ApplicationFacts
 
 _NAME_KEPT = (
     "The directory keeps the unique name of an application that it does not show; this takes up to a minute."
@@ -72,9 +72,9 @@ class Identity(Resource[Application]):
     def __init__(self, session: ApplicationFacts) -> None:
         super().__init__(session)
         self._session = session
+        self.attempt: ApplicationAttempt = session.attempt
         self.principal = ServicePrincipal(session)
         self._looked = False
-        self._restored: DeletedApplication | None = None
         self._object_id = ""
         self._app_id = ""
         self._named = session.target.app_name
@@ -149,9 +149,8 @@ class Identity(Resource[Application]):
             application = await retry_while(
                 self._application, why=self._application_delay, deadline=context.deadline, tell=context.tell
             )
-        restored = self._restored is not None
-        created = self.attempt.created and not restored
-        session.has(application, created=created, restored=restored)
+        created, restored = self.attempt.created_new, self.attempt.restoring is not None
+        session.known = application  # a read may not show it yet
         if restored:
             with as_sentence(f"remove the old secrets of {target.app_name}"):
                 await retry_while(
@@ -222,7 +221,7 @@ class Identity(Resource[Application]):
     def _found(self, found: Application) -> Application:
         """Record an existing application: restored, created by an unanswered attempt, or another run's."""
         self._object_id = found.object_id
-        ours = self._restored is not None or self._is_of_lost_call(found, self.intent())
+        ours = self.attempt.restoring is not None or self._is_of_lost_call(found, self.intent())
         self.attempt.conclude(ours=ours)
         return found
 
@@ -257,7 +256,7 @@ class Identity(Resource[Application]):
 
     async def _restore(self, deleted: DeletedApplication) -> Application:
         graph = self._session.cloud.graph
-        self._restored, self._object_id = deleted, deleted.object_id
+        self.attempt.restoring, self._object_id = deleted, deleted.object_id
         try:
             with self.attempt.sending():
                 await graph.deleted.restore(deleted.object_id)
@@ -283,7 +282,7 @@ class Identity(Resource[Application]):
             if intent.get("lost") and not await self._session.is_own_principal(principal_id):
                 return ""
             return await self.principal.undo(principal_id)
-        if intent.get("restored") or self._restored is not None:
+        if intent.get("restored") or self.attempt.restoring is not None:
             self._goes = _Deletion.BACK
             return await super().undo(intent)
         summary = await super().undo(intent)
@@ -297,7 +296,8 @@ class Identity(Resource[Application]):
     @property
     def _perhaps_of_another_run(self) -> bool:
         """Whether another run may have created it between two tries of this one."""
-        return self._restored is None and self.attempt.unanswered > 0 and not self.principal.attempt.sent
+        created = self.attempt.restoring is None and self.attempt.unanswered > 0
+        return created and not self.principal.attempt.sent
 
     async def is_of_run(self, shown: Application, intent: Intent) -> bool:
         if self._goes is not _Deletion.BACK:

@@ -8,6 +8,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.resource import Attempt
 from bootstrap.plugin.retry import read_twice
 from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry
@@ -23,9 +24,23 @@ DISPLAY_MARK = "pullkey "
 """Prefix of the display names of pullkey's secrets; the run's id follows."""
 
 
+class ApplicationAttempt(Attempt):
+    """What is known of this run's creation of the application, or of its restoration."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.restoring: DeletedApplication | None = None
+        """The deleted application that the request is to restore; None if it is to create one."""
+
+    @property
+    def created_new(self) -> bool:
+        """Whether this run created the application, rather than restored it."""
+        return self.created and self.restoring is None
+
+
 class ApplicationFacts(RegistrySession):
-    """The application, its service principal and its roles, read once or again, and how this run has
-    changed them.
+    """The application, its service principal and its roles, read once or again, and whether this run created
+    them: `attempt` is the identity step's.
     """
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
@@ -39,8 +54,7 @@ class ApplicationFacts(RegistrySession):
         self.known: Application | None = None
         self.known_principal: Principal | None = None
         self.last_seen: Application | None = None
-        self.application_made = False
-        self.application_restored = False
+        self.attempt = ApplicationAttempt()
         self.role = ACR_PULL
         self.scope = ""
 
@@ -111,7 +125,7 @@ class ApplicationFacts(RegistrySession):
         The record names none; or it is among the deleted items; or one was created under the name that it
         had.
         """
-        return not self.target.client_id or self.application_made or await self.recorded_is_deleted()
+        return not self.target.client_id or self.attempt.created_new or await self.recorded_is_deleted()
 
     @property
     def not_shown(self) -> str:
@@ -133,7 +147,7 @@ class ApplicationFacts(RegistrySession):
         graph, target = self.cloud.graph, self.target
         found = await (
             graph.application_by_app_id(target.client_id)
-            if target.client_id and not (self.application_made or self.application_restored)
+            if target.client_id and not self.attempt.created
             else graph.application_by_unique_name(target.unique_name)
         )
         self.last_seen = found or self.last_seen
@@ -144,11 +158,6 @@ class ApplicationFacts(RegistrySession):
         app_id = application.app_id if application else self.target.client_id
         self.known_principal = await self.cloud.graph.seen_principal(app_id) if app_id else None
         return self.known_principal
-
-    def has(self, application: Application, *, created: bool, restored: bool) -> None:
-        """Record the application that the step found, created or restored; a read may not show it yet."""
-        self.known = application
-        self.application_made, self.application_restored = created, restored
 
     async def has_role(self, registry: Registry, principal: Principal) -> bool:
         return any(one.role == self.role for one in await self.roles_on(registry, principal))

@@ -79,7 +79,7 @@ class Key(KeyResource[Password, NewPassword]):
 
     @property
     def identity_created(self) -> bool:
-        return self._session.application_made
+        return self._session.attempt.created_new
 
     async def look_now(self) -> StepStatus:
         if await self._session.application() is None:
@@ -278,8 +278,7 @@ class Key(KeyResource[Password, NewPassword]):
         return Delay(STILL_SHOWN) if isinstance(error, _SecretLags) else busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        new = self._session.application_made or self._session.application_restored
-        return busy_or_spreading(error) if new else self.delay(error)
+        return busy_or_spreading(error) if self._session.attempt.created else self.delay(error)
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)

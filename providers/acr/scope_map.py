@@ -19,6 +19,7 @@ from bootstrap.plugin.step import (
 )
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence
+from providers.acr.token import TokenIdentity
 from providers.acr.token_facts import (
     MARK,
     SCOPE_MAP_RIGHTS,
@@ -41,8 +42,9 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
     removal_permissions = (*look_permissions, *undo_permissions)
     absent = "there is no such scope map"
 
-    def __init__(self, session: TokenFacts) -> None:
+    def __init__(self, session: TokenFacts, identity: TokenIdentity) -> None:
         super().__init__(session)
+        self._identity = identity
         self._seen: ScopeMap | None = None
 
     @property
@@ -142,8 +144,8 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         except AzureApiError as error:
             raise self.still_there(error.summary) from None
         # One that this run has deleted may be listed for a while.
-        if users - ({session.target.token_name} if session.token_deleted else set()):
-            if session.token_hidden:
+        if users - ({session.target.token_name} if self._identity.deleted else set()):
+            if self._identity.listed_only:
                 raise StillThere(f"the {self.noun}, once its token is deleted", self.delete_command())
             # The token is to be kept; without its scope map it could pull nothing.
             return f"the {self.noun} kept for the token that uses it"

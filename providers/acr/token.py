@@ -14,6 +14,7 @@ from providers.acr.token_facts import (
     TOKENS_READ,
     TOKENS_WRITE,
     RegistryResource,
+    TokenFacts,
     may_be_done,
 )
 from providers.acr.tokens import Token
@@ -32,6 +33,13 @@ class TokenIdentity(RegistryResource[Token]):
     undo_permissions = (TOKENS_DELETE,)
     removal_permissions = (TOKENS_READ, TOKENS_DELETE)
     absent = "there is no such token"
+
+    def __init__(self, session: TokenFacts) -> None:
+        super().__init__(session)
+        self.deleted = False
+        """Whether this run has deleted it; the registry's list may still have it for a while."""
+        self.listed_only = False
+        """Whether the registry's list has it, and a read does not show it."""
 
     @property
     def noun(self) -> str:
@@ -83,8 +91,8 @@ class TokenIdentity(RegistryResource[Token]):
             if error.code == _FORBIDDEN:
                 raise messages.tokens_forbidden(error) from None
             raise refused(error, f"create the {self.noun}") from None
-        session.token_made = self.attempt.created
-        return Done("", {}) if session.token_made else Done("another run has just created it", unneeded=True)
+        created = self.attempt.created
+        return Done("", {}) if created else Done("another run has just created it", unneeded=True)
 
     def is_known_own(self, intent: Intent) -> bool:
         return bool(intent["answered"]) if intent.get("lost") else super().is_known_own(intent)
@@ -105,8 +113,8 @@ class TokenIdentity(RegistryResource[Token]):
         if await session.recently_made():
             return "Azure does not show it, and its password was generated minutes ago"
         listed = await session.tokens.all(await session.registry())
-        session.token_hidden = session.target.token_name in [one.name for one in listed]
-        return "it is listed, and Azure does not show it" if session.token_hidden else ""
+        self.listed_only = session.target.token_name in [one.name for one in listed]
+        return "it is listed, and Azure does not show it" if self.listed_only else ""
 
     async def removal_of(self, shown: Token) -> Removal:
         used, session = shown.scope_map, self._session
@@ -120,7 +128,7 @@ class TokenIdentity(RegistryResource[Token]):
 
     async def delete(self, intent: Intent) -> None:
         await self._session.tokens.delete_token(await self._session.registry(), intent["token"])
-        self._session.token_deleted = True
+        self.deleted = True
 
     def delete_command(self) -> str:
         target = self._session.target

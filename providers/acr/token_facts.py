@@ -36,7 +36,7 @@ MARK = "Made by pullkey"
 
 
 class TokenFacts(RegistrySession):
-    """The token and its scope map, read once or again, and how this run has changed them."""
+    """The token and its scope map, read once or again."""
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
@@ -45,10 +45,6 @@ class TokenFacts(RegistrySession):
         self.scope_map = AsyncOnce(self.scope_map_now)
         self.expected_token = AsyncOnce(self._expected_token)
         self.actions = tuple(map(action_of, target.repositories))
-        self.token_made = False
-        self.token_deleted = False
-        self.token_hidden = False
-        """Whether the registry's list has the token, and a read does not."""
 
     async def token_shown(self) -> Token | None:
         return await self.tokens.token(await self.registry(), self.target.token_name)

@@ -25,6 +25,7 @@ from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.target import SLOTS
+from providers.acr.token import TokenIdentity
 from providers.acr.token_facts import (
     GENERATE,
     MARK,
@@ -65,9 +66,10 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     two_at_most = True
     undo_pauses = (SETTLE_SECONDS, 2.0)
 
-    def __init__(self, session: TokenFacts) -> None:
+    def __init__(self, session: TokenFacts, identity: TokenIdentity) -> None:
         super().__init__(session)
         self._session = session
+        self._identity = identity
         self._slot = SLOTS[0]
         self._before = ""
         self._undone: Intent = {}
@@ -88,7 +90,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
     @property
     def identity_created(self) -> bool:
-        return self._session.token_made
+        return self._identity.attempt.created
 
     def held_as(self, key_id: str) -> str:
         return key_id
@@ -224,7 +226,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         session, name = self._session, self._session.target.token_name
         with as_sentence(f"read the token {name}"):
             token = await read_twice(session.token_shown)
-        if token is None and not session.token_made:
+        if token is None and not self._identity.attempt.created:
             raise messages.token_not_shown(name)
         there = token.slot(self._slot) if token else None
         if there is not None and there.key_id != self._before:
@@ -361,7 +363,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
     def creation_delay(self, error: Exception) -> Delay | None:
         if isinstance(error, AzureApiError) and (
-            error.code == _NOT_ACTIVE or (error.missing and self._session.token_made)
+            error.code == _NOT_ACTIVE or (error.missing and self._identity.attempt.created)
         ):
             return Delay(_NOT_FINISHED, SPREADING_SECONDS)
         return busy(error)

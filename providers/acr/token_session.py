@@ -30,10 +30,11 @@ class TokenSession(TokenFacts):
 
     def __init__(self, target: AcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
-        self._password = TokenKey(self)
+        identity = TokenIdentity(self)
+        self._password = TokenKey(self, identity)
         self.key = self._password
         # A token is created with its scope map, so that comes first.
-        self.steps = [ScopeMapGrant(self), TokenIdentity(self), self._password]
+        self.steps = [ScopeMapGrant(self, identity), identity, self._password]
 
     # -- as `bootstrap.plugin.session.Session` ---------------------------------------------------------------
 
