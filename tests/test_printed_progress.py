@@ -13,7 +13,7 @@ import pytest
 from bootstrap.cli.heartbeat import ticking
 from bootstrap.model.tense import VERBS
 from bootstrap.output.fleet_progress import PlainFleetReporter
-from bootstrap.output.progress import PlainReporter
+from bootstrap.output.plain_progress import PlainReporter
 from bootstrap.plugin.step import Done, State, StepStatus
 from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal

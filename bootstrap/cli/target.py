@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from bootstrap.cli import messages
-from bootstrap.cli.audit import audited
 from bootstrap.cli.choices import check_can_ask, has_terminal
 from bootstrap.cli.colour import with_no_color
-from bootstrap.cli.handover import handover_file, write_handover
-from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.image import (
     ARGUMENTS,
     FILLED,
     as_typed,
     names_an_image,
 )
-from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import (
     CREDENTIAL_STDIN,
     IMAGE,
@@ -37,15 +31,13 @@ from bootstrap.cli.options import (
     YES,
     clean,
     click_option,
-    command_as_typed,
     offers,
-    onboarding_of,
     prompted_options,
     scope_of,
     with_options,
 )
 from bootstrap.cli.provider_group import ProviderGroup, VerifyGroup
-from bootstrap.cli.secrets import asker, read_stdin, run_alone, secrets_from_stdin
+from bootstrap.cli.secrets import read_stdin, run_alone, secrets_from_stdin
 from bootstrap.model.common_options import (
     ANYWAY,
     AUDIT,
@@ -59,10 +51,6 @@ from bootstrap.model.errors import ExitCode, UsageProblem
 from bootstrap.model.option import Option
 from bootstrap.output.terminal import put, say
 from bootstrap.plugin.provider import Provider
-
-if TYPE_CHECKING:
-    from bootstrap.model.secret import Secret
-    from bootstrap.plugin.provider import Target
 
 _TARGET = (
     PROOF_IMAGE,
@@ -223,7 +211,9 @@ def _plan(provider: Provider, values: dict[str, Any]) -> int:
 def _onboard(provider: Provider, values: dict[str, Any]) -> int:
     if not (values["yes"] or values["dry_run"]):
         check_can_ask(stdin_taken=any(values[one.key] for one in provider.options if one.kind == "secret"))
-    return run_alone(_run(provider, values))
+    from bootstrap.cli.target_run import run_target
+
+    return run_alone(run_target(provider, values))
 
 
 def _in_sandbox() -> int:
@@ -239,117 +229,6 @@ def _in_sandbox() -> int:
     return code
 
 
-async def _run(
-    provider: Provider, values: Mapping[str, Any], *, verify: bool = False, password: Secret | None = None
-) -> int:
-    from bootstrap.akka.cli import AkkaCli
-    from bootstrap.cli.signals import ends_in_order
-    from bootstrap.engine.assembly import Assembly, OpenedTarget
-    from bootstrap.engine.audit_log import Audited
-    from bootstrap.engine.lifetime import check_lifetime
-    from bootstrap.engine.run_options import RunOptions
-    from bootstrap.engine.service_survey import WaitingServices
-    from bootstrap.model.deadline import Deadline
-    from bootstrap.model.settings import check_addresses, state_directory
-    from bootstrap.output.json_documents import run_document
-    from bootstrap.output.progress import make_reporter
-    from bootstrap.output.summary import tell_end
-    from bootstrap.plugin.context import RunContext
-
-    target = provider.target(values)
-    check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
-    check_addresses(target.registry)
-    if values["handover"]:
-        handover_file(values["handover"]).check()
-    reporter = make_reporter(
-        sys.stderr, verbose=values["verbose"], plan=not values["yes"] or values["dry_run"], checks=verify
-    )
-    deadline = Deadline(values["timeout"].total_seconds())
-    context = RunContext(deadline, reporter.waiting, reporter.trace, new_key=values["new_key"])
-    if not (verify or values["dry_run"]):
-        on_stdin = " or ".join(option.name for option in provider.options if option.kind == "secret")
-        context.ask_secret = asker(instead=f"{on_stdin} < FILE")
-    name = _secret_name(values, target)
-    options = RunOptions(
-        secret_name=name,
-        replace=values["replace"],
-        anyway=values["anyway"],
-        wait=not values["no_wait"],
-        dry_run=values["dry_run"],
-        yes=values["yes"],
-        command=command_as_typed(),
-    )
-    akka = AkkaCli(scope_of(values), deadline, reporter.trace)
-    scope = await akka.scope_by_name()
-    assembly = Assembly(state_directory())
-    opened = OpenedTarget(target, provider.open(target, context), context, akka, scope, reporter)
-    operation = (
-        assembly.verification(
-            opened, options, password=password, reopen=lambda: provider.open(target, context)
-        )
-        if verify
-        else assembly.run(opened, options)
-    )
-    waiting = WaitingServices(akka, provider, target) if not (verify or options.dry_run) else None
-    try:
-        async with audited(values) as assembly.trail:
-            if assembly.trail is not None:
-                await akka.resolve()
-                assembly.record(context, Audited(provider.name, target.label, lambda: akka.resolved, name))
-            looking = explaining_slow_reads() if verify else nullcontext()
-            with ends_in_order(operation, reporter, options.command), looking:
-                outcome = await operation.execute()
-        waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
-    finally:
-        if waiting is not None:
-            await waiting.close()
-        reporter.close()
-        await context.shared.close()
-    handover = write_handover(operation, outcome, values)
-    if values["output"] == "json":
-        print_document(
-            run_document(
-                operation,
-                command="verify" if verify else "plan" if options.dry_run else "onboard",
-                provider=provider.name,
-                waited=waited,
-            )
-        )
-    repair = onboarding_of(options.command) if verify else ""
-    tell_end(
-        outcome,
-        run=operation,
-        show_commands=options.dry_run,
-        handover=handover,
-        verbose=values["verbose"],
-        repair=repair,
-    )
-    if waited:
-        say(
-            f"Services that could not pull before: {', '.join(waited)}. Akka tries again by itself, "
-            "within minutes.",
-            sys.stderr,
-        )
-    return outcome.exit_code
-
-
-def _given(option: str) -> bool:
-    """Whether an option was given, on the command line or by a variable."""
-    context = click.get_current_context()
-    return context.get_parameter_source(option) not in (None, ParameterSource.DEFAULT)
-
-
-def _secret_name(values: Mapping[str, Any], target: Target) -> str:
-    """The name of the Akka secret: as typed, else derived from the target.
-
-    Raises:
-        UsageProblem: it is not valid.
-    """
-    from bootstrap.model.credential import check_secret_name
-
-    return check_secret_name(values["secret_name"]) if values["secret_name"] else target.secret_name
-
-
 # -- verify --------------------------------------------------------------------------------------------------
 
 
@@ -360,7 +239,9 @@ def _build_verify(provider: Provider) -> click.Command:
 
 def _verify(provider: Provider, values: dict[str, Any]) -> int:
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
-    return run_alone(_run(provider, {**_UNASKED, **values}, verify=True, password=password))
+    from bootstrap.cli.target_run import run_target
+
+    return run_alone(run_target(provider, {**_UNASKED, **values}, verify=True, password=password))
 
 
 @click.command("NAME")
@@ -409,6 +290,7 @@ def _build_runbook(provider: Provider) -> click.Command:
 
 def _runbook(provider: Provider, values: dict[str, Any]) -> int:
     from bootstrap.akka.cli import AkkaCli
+    from bootstrap.cli.target_run import secret_name_of
     from bootstrap.engine.run import all_steps
     from bootstrap.model.deadline import Deadline
     from bootstrap.output.runbook import as_bash, as_markdown
@@ -419,7 +301,7 @@ def _runbook(provider: Provider, values: dict[str, Any]) -> int:
     context = RunContext(deadline, lambda _: None, lambda _: None)
     session = provider.open(target, context)
     akka = AkkaCli(scope_of(values), deadline, context.trace)
-    steps = all_steps(session, context, akka, _secret_name(values, target))
+    steps = all_steps(session, context, akka, secret_name_of(values, target))
     render = as_bash if values["format"] == "bash" else as_markdown
     put(render(session, steps, label=target.label).removesuffix("\n"), sys.stdout)
     return ExitCode.DONE

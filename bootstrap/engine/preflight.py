@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
+from bootstrap.engine.image_check import ImageCheck
 from bootstrap.engine.key_contract import key_problems
 from bootstrap.engine.preflight_findings import (
     about_record,
@@ -22,27 +23,21 @@ from bootstrap.engine.run_options import RunOptions
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import Problem, PullkeyError, Refused, UsageProblem, problem_of
-from bootstrap.model.pull import Probe, PullAttempt, Verdict
+from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
 from bootstrap.plugin.errors import as_user_error
-from bootstrap.plugin.observe import Absent, Observation, Present, confirm_absent
+from bootstrap.plugin.observe import Observation, Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepRole, StepStatus
 from bootstrap.registry import (
     Challenge,
-    exchange,
     failure,
-    missing_repositories,
-    nearest_image,
     open_to_all,
     patient_challenge,
     try_once,
 )
-
-# The time limit of the check of the image; beyond it, nothing is concluded.
-_IMAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -340,74 +335,15 @@ class Preflight:
         return "", False
 
     async def _look_for_image(self) -> list[Problem]:
-        """The problem of an image that does not exist, as far as the user's own login can see, so that a
-        mistyped tag is found before anything is created.
-        """
         try:
             if not self._options.wait or not await self.key_pending():
                 return []
-            probe = await self._session.probe()
-            named = self._session.named_repositories
             grant = self._looks.get(StepRole.GRANT)
-            if named and grant is not None and (await grant()).state is not State.MISSING:
-                named = ()  # a repository with a grant may have been emptied since
-            if not (named or (probe.repository and probe.reference)):
-                return []
-            reader, challenge = await asyncio.gather(self._session.image_reader(), self._challenge())
-            if reader is None or not isinstance(challenge, Challenge):
-                return []
-            # The image's own repository is checked with its tag.
-            beside = [one for one in named if not (probe.reference and one == probe.repository)]
-            if missing := await self._missing_repositories(beside, probe, challenge, reader):
-                return missing
-            if not (probe.repository and probe.reference):
-                return []
-            seen = await confirm_absent(
-                lambda: self._image_as(reader, probe, challenge), deadline=self._context.deadline
-            )
-            if not isinstance(seen, Absent):
-                return []
-            near = await nearest_image(
-                probe,
-                challenge,
-                reader,
-                trace=self._context.trace,
-                seconds=self._context.deadline.clip(_IMAGE_SECONDS),
-            )
+            check = ImageCheck(self._session, self._context, self._challenge, grant)
+            return await check.problems()
         except Exception as error:  # noqa: BLE001  - a failure of this check must not prevent the others
             self._context.trace(f"the image cannot be read ({type(error).__name__})")
             return []
-        return [messages.image_not_found(probe, near)]
-
-    async def _missing_repositories(
-        self, names: Sequence[str], probe: Probe, challenge: Challenge, reader: Credential
-    ) -> list[Problem]:
-        """The problems of named repositories that do not exist."""
-        context, missing = self._context, dict[str, str]()
-
-        async def all_there() -> bool | None:
-            nonlocal missing
-            missing = await missing_repositories(
-                names,
-                probe,
-                challenge,
-                reader,
-                trace=context.trace,
-                seconds=context.deadline.clip(_IMAGE_SECONDS),
-            )
-            return not missing or None
-
-        if not names or not isinstance(await confirm_absent(all_there, deadline=context.deadline), Absent):
-            return []
-        return [messages.repository_not_found(probe.host, name, near) for name, near in missing.items()]
-
-    async def _image_as(self, reader: Credential, probe: Probe, challenge: Challenge) -> PullAttempt | None:
-        """The result of reading the image; None if it does not exist."""
-        context = self._context
-        attempt = await exchange(
-            probe, challenge, reader, trace=context.trace, seconds=context.deadline.clip(_IMAGE_SECONDS)
-        )
-        return None if attempt.verdict is Verdict.NOT_FOUND else attempt
 
     async def _public_access(self, findings: PreflightFindings) -> str:
         """Why anyone may pull, or "". Such a registry needs no credential, so problems are dropped."""

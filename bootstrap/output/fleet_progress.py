@@ -14,7 +14,7 @@ from bootstrap.model.errors import LeftOver, Problem, first_line
 from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence
 from bootstrap.output.annotations import annotation as annotation_at
-from bootstrap.output.progress import in_words
+from bootstrap.output.plain_progress import in_words
 from bootstrap.output.terminal import fold, is_live, marks_of, painted, wants_colour, width_of
 from bootstrap.plugin.step import Removal, StepStatus
 

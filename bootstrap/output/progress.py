@@ -2,245 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.engine.reporter import Reporter, harmless
-from bootstrap.model.errors import LeftOver, Problem, first_line
-from bootstrap.model.tense import doing, takes_away, thing
-from bootstrap.model.text import capitalised, sentence
-from bootstrap.output import prompt
+from bootstrap.model.errors import LeftOver, Problem
+from bootstrap.model.tense import doing
+from bootstrap.output.plain_progress import MARGIN, PlainReporter, PlanRow, row_of_removal, row_of_step
 from bootstrap.output.terminal import (
-    Marks,
     fold,
     fold_command,
     is_live,
-    marks_of,
-    painted,
     wants_colour,
     width_of,
 )
-from bootstrap.plugin.step import Disposition, Removal, State, StepStatus
+from bootstrap.plugin.step import Removal, State, StepStatus
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
 
-PULSE_SECONDS = 30.0
-"""The longest time without output while something is in progress."""
-
-_MARGIN = " " * 5
 _TIME = 8
-
-Clock = Callable[[], float]
-
-
-@dataclass
-class _Row:
-    """A row of the plan: a mark, what is to be done, and why."""
-
-    mark: str
-    text: str
-    because: str = ""
-    style: str = ""
-    command: str = ""
-
-    @property
-    def line(self) -> str:
-        return f"{self.text}{f' ({self.because})' if self.because else ''}"
-
-
-def _row_of_step(title: str, sighting: StepStatus, *, checks: bool, marks: Marks) -> _Row:
-    match sighting.state:
-        case State.DONE:
-            return _Row(marks.done if checks else "=", thing(title), sighting.detail, "" if checks else "dim")
-        case State.UNSEEN:
-            return _Row(
-                "?", thing(title) if checks else title, f"cannot be checked: {sighting.detail}", "yellow"
-            )
-        case _ if checks:
-            return _Row(marks.failed, thing(title), sighting.detail or "missing", "red")
-        case _:
-            return (
-                _Row("-", title, sighting.detail, "red")
-                if takes_away(title)
-                else _Row("+", title, sighting.detail, "green")
-            )
-
-
-def _row_of_removal(one: Removal) -> _Row:
-    match one.fate:
-        case Disposition.REMOVE:
-            return _Row("-", f"Remove {one.what}", one.why, "red")
-        case Disposition.KEEP:
-            return _Row("=", f"Keep {one.what}", one.why, "dim", one.command)
-        case Disposition.GONE:
-            return _Row("=", capitalised(f"{one.what} was already deleted"), one.why, "dim")
-        case Disposition.UNSEEN:
-            return _Row("?", f"Keep {one.what}", f"cannot be checked: {one.why}", "yellow", one.command)
-
-
-class PlainReporter:
-    """Prints one line per event, for logs and pipes.
-
-    Args:
-        plan: show the plan before it is applied; otherwise only what was done.
-        checks: the rows are results of checks; nothing is to be done.
-        brief: show nothing of a target with nothing to do.
-        clock: returns seconds since an arbitrary start.
-    """
-
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        verbose: bool,
-        plan: bool = True,
-        checks: bool = False,
-        brief: bool = False,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self._stream = stream
-        self._verbose = verbose
-        self._plan, self._checks, self._brief = plan, checks, brief
-        self._clock = clock
-        self._marks_of_stream = marks_of(stream)
-        self._head: list[tuple[str, str]] = []
-        self._titles: dict[str, str] = {}
-        self._began: dict[str, float] = {}
-        self._wait = ""
-        self._said = clock()
-
-    def _line(self, text: str, style: str = "") -> None:
-        """Print a line, after the heading if that is not printed yet."""
-        self._print_head()
-        self._print(text, style)
-
-    def _print_head(self) -> None:
-        head, self._head = self._head, []
-        for text, style in head:
-            self._print(text, style)
-
-    def _print(self, text: str, style: str) -> None:
-        self._said = self._clock()
-        for line in fold(text, width_of(self._stream)):
-            print(painted(line, self._stream, style), file=self._stream, flush=True)
-
-    def connected(self, label: str, who: str) -> None:
-        self._head = [(f"{label}, as {who}", "bold")]
-
-    def project(self, described: str) -> None:
-        self._head.append((described, "dim"))
-
-    def planned(self, rows: Sequence[tuple[str, str, StepStatus]]) -> None:
-        if self._brief and all(sighting.state is State.DONE for _, _, sighting in rows):
-            self._head = []
-        elif self._plan:
-            for _, title, sighting in rows:
-                self._show_row(
-                    _row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
-                )
-
-    def removals(self, removals: Sequence[Removal]) -> None:
-        for one in removals:
-            if self._plan or one.fate is not Disposition.REMOVE:
-                self._show_row(_row_of_removal(one))
-
-    def _show_row(self, row: _Row) -> None:
-        width = max(len(mark) for mark in (self._marks_of_stream.done, row.mark)) if self._checks else 1
-        self._line(f"  {row.mark:{width}} {row.line}", row.style)
-        if row.command:
-            self._command("to remove it", row.command)
-
-    def _command(self, what: str, command: str) -> None:
-        self._line(f"    {what}:")
-        for line in fold_command(command, width_of(self._stream), indent="      "):
-            self._print_whole(line)
-
-    def _print_whole(self, line: str) -> None:
-        """Print a line without folding it."""
-        self._said = self._clock()
-        print(line, file=self._stream, flush=True)
-
-    def notice(self, text: str) -> None:
-        self._line(f"  note: {text}", "yellow")
-
-    def warning(self, text: str) -> None:
-        self._line(f"  warning: {text}", "bold yellow")
-
-    def problems(self, problems: Sequence[Problem]) -> None:
-        failed = "" if self._checks else "Preflight failed; no changes were made. "
-        self._line(f"{failed}Fix the following:", "bold red")
-        for problem in problems:
-            self._line(f"  - {first_line(problem)}")
-            if problem.fix:
-                self._line(f"    {sentence(problem.fix)}")
-        codes = {problem.code for problem in problems}
-        self._line(f"  See: pullkey explain {codes.pop() if len(codes) == 1 else 'CODE'}")
-
-    def begin(self, name: str, title: str) -> None:
-        self._titles[name] = title
-        self._began[name] = self._clock()
-        if self._verbose:
-            self._line(f"  {doing(title)} ...")
-
-    def waiting(self, text: str) -> None:
-        self._wait = text
-        self._line(f"  waiting: {text}", "dim")
-
-    def tick(self) -> None:
-        """Print a progress line, if nothing was printed for a while."""
-        if not self._began or self._clock() - self._said < PULSE_SECONDS:
-            return
-        name, began = next(iter(self._began.items()))
-        why = f": {self._wait}" if self._wait else ""
-        self._line(f"  {doing(self._titles[name])}, for {in_words(self._clock() - began)} so far{why}")
-
-    def _over(self, name: str) -> None:
-        self._began.pop(name, None)
-        if not self._began:
-            self._wait = ""
-
-    def finish(self, name: str, text: str, seconds: float) -> None:
-        self._over(name)
-        self._line(f"  {text}{f' ({in_words(seconds)})' if seconds >= 1 else ''}", "green")
-
-    def skip(self, name: str, text: str) -> None:
-        self._over(name)
-        self._line(f"  {text}", "yellow")
-
-    def fail(self, name: str, text: str) -> None:
-        self._over(name)
-        self._line(f"  failed: {self._titles.get(name, name)}", "red")
-
-    def undone(self, text: str) -> None:
-        self._line(f"  undone: {text}", "yellow")
-
-    def left_over(self, items: Sequence[LeftOver]) -> None:
-        for item in items:
-            self._line(f"  left over: {item.what} [{item.code}]", "bold red")
-            if item.command:
-                self._command("to remove it", item.command)
-
-    def trace(self, text: str) -> None:
-        if self._verbose:
-            self._line(f"    {text}", "dim")
-
-    def interrupted(self, text: str) -> None:
-        self._line(text, "bold yellow")
-
-    def show_plan(self) -> None:
-        self._print_head()
-
-    def confirm(self, question: str) -> bool:
-        self._print_head()
-        return prompt.confirm(question, self._stream)
-
-    def close(self) -> None:
-        return
 
 
 class LiveReporter(PlainReporter):
@@ -255,7 +38,7 @@ class LiveReporter(PlainReporter):
         self._console: Console = Console(
             file=stream, highlight=False, no_color=not wants_colour(stream), width=width_of(stream)
         )
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, PlanRow] = {}
         self._took: dict[str, float] = {}
         self._shown = True
         self._live: Live | None = None
@@ -275,13 +58,13 @@ class LiveReporter(PlainReporter):
             self._head = []
             return
         self._rows = {
-            name: _row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
+            name: row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
             for name, title, sighting in rows
         }
         self._shown = False
 
     def removals(self, removals: Sequence[Removal]) -> None:
-        self._rows = {one.what: _row_of_removal(one) for one in removals}
+        self._rows = {one.what: row_of_removal(one) for one in removals}
         self._shown = False
 
     def begin(self, name: str, title: str) -> None:
@@ -311,7 +94,7 @@ class LiveReporter(PlainReporter):
         self._turn(name, self._marks_of_stream.failed, "red", f"Failed: {self._titles.get(name, name)}")
 
     def _turn(self, name: str, mark: str, style: str, text: str) -> None:
-        self._rows[name] = _Row(mark, text, style=style)
+        self._rows[name] = PlanRow(mark, text, style=style)
         self._refresh()
 
     def undone(self, text: str) -> None:
@@ -364,34 +147,34 @@ class LiveReporter(PlainReporter):
             line for name, row in self._rows.items() for line in self._lines_of(row, self._time_of(name))
         ]
         waiting = [
-            Text(line, "yellow") for line in fold(f"{_MARGIN}{self._wait}", self._console.width) if self._wait
+            Text(line, "yellow") for line in fold(f"{MARGIN}{self._wait}", self._console.width) if self._wait
         ]
         return Group(*lines, *waiting)
 
-    def _lines_of(self, row: _Row, time_taken: str) -> list[Text]:
+    def _lines_of(self, row: PlanRow, time_taken: str) -> list[Text]:
         """A row with its mark and its duration at the right; below it the reason and the command."""
         from rich.text import Text
 
         # Room for a duration is reserved from the first step on, so that lines do not wrap differently later.
         width = self._console.width - (_TIME if self._began or self._took else 0)
-        mark = f"{row.mark:>{len(_MARGIN) - 1}} "
+        mark = f"{row.mark:>{len(MARGIN) - 1}} "
         faint = "dim" if row.style == "dim" else ""
         found = []
-        for number, line in enumerate(fold(f"{_MARGIN}{row.text}", width, further=0)):
+        for number, line in enumerate(fold(f"{MARGIN}{row.text}", width, further=0)):
             text = Text(line, faint)
-            if number == 0 and line.startswith(_MARGIN):
-                text = Text.assemble((mark, row.style), (line.removeprefix(_MARGIN), faint))
+            if number == 0 and line.startswith(MARGIN):
+                text = Text.assemble((mark, row.style), (line.removeprefix(MARGIN), faint))
             elif number == 0:
                 found.append(Text(mark, row.style))
             if number == 0 and time_taken:
                 text.pad_right(max(self._console.width - len(text) - len(time_taken), 1))
                 text.append(time_taken, "dim")
             found.append(text)
-        below = fold(f"{_MARGIN}{row.because}", width, further=0) if row.because else []
+        below = fold(f"{MARGIN}{row.because}", width, further=0) if row.because else []
         if row.command:
             below += [
-                f"{_MARGIN}to remove it:",
-                *fold_command(row.command, self._console.width, indent=f"{_MARGIN}  "),
+                f"{MARGIN}to remove it:",
+                *fold_command(row.command, self._console.width, indent=f"{MARGIN}  "),
             ]
         return [*found, *(Text(line, "dim") for line in below)]
 
@@ -399,18 +182,6 @@ class LiveReporter(PlainReporter):
         if name in self._took:
             return f"{self._took[name]:.1f} s" if self._took[name] >= 0.05 else ""
         return f"{self._clock() - self._began[name]:.1f} s" if name in self._began else ""
-
-
-def in_words(seconds: float) -> str:
-    """`2.3 s`, `45 s`, `3 min 20 s`.
-
-    >>> in_words(200)
-    '3 min 20 s'
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def make_reporter(

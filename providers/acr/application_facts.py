@@ -12,6 +12,7 @@ from bootstrap.plugin.resource import Attempt
 from bootstrap.plugin.retry import read_twice
 from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry
+from providers.acr.assignments import Assignments
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.directory_objects import Application, Principal
 from providers.acr.errors import AzureApiError, as_sentence
@@ -55,6 +56,7 @@ class ApplicationFacts(RegistrySession):
         self.known_principal: Principal | None = None
         self.last_seen: Application | None = None
         self.attempt = ApplicationAttempt()
+        self.assignments = Assignments(self.cloud)
         self.role = ACR_PULL
         self.scope = ""
 
@@ -170,9 +172,9 @@ class ApplicationFacts(RegistrySession):
         Raises:
             AzureApiError: they cannot be seen.
         """
-        cloud, refusal = self.cloud, None
+        refusal = None
         try:
-            found = await cloud.assignments(registry, principal.object_id)
+            found = await self.assignments.on_registry(registry, principal.object_id)
         except AzureApiError as error:
             if not error.forbidden:
                 raise
@@ -181,7 +183,7 @@ class ApplicationFacts(RegistrySession):
             known = {one.name for one in found}
             by_name = await asyncio.gather(
                 *(
-                    cloud.assignment(registry.id, name)
+                    self.assignments.get(registry.id, name)
                     for name in derived_names(registry.id, principal.object_id).values()
                     if name not in known
                 )
@@ -235,10 +237,10 @@ class ApplicationFacts(RegistrySession):
             if principal is None:
                 return []
             self.known_principal = principal
-            found = await self.cloud.assignments_in(registry.subscription, principal.object_id)
+            found = await self.assignments.in_subscription(registry.subscription, principal.object_id)
             elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}
         answers = await asyncio.gather(
-            *(self.cloud.assignments_in(one, principal.object_id) for one in sorted(elsewhere)),
+            *(self.assignments.in_subscription(one, principal.object_id) for one in sorted(elsewhere)),
             return_exceptions=True,
         )
         for answer in answers:

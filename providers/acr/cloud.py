@@ -1,7 +1,7 @@
 """The calls of Azure's Resource Manager that this provider needs.
 
-Every call is traced; its errors become `AzureApiError`. Only this module, `tokens` and the `graph` modules
-call Azure's SDKs.
+Every call is traced; its errors become `AzureApiError`. Only this module, `tokens`, `assignments` and the
+`graph` modules call Azure's SDKs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from providers.acr import token_claims as claims
-from providers.acr.arm_objects import Assignment, Registry, as_assignment, as_registry
+from providers.acr.arm_objects import Registry, as_registry
 from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only, sends_once
 from providers.acr.cache import Facts
 from providers.acr.errors import AzureApiError, NoLogin, retry_after, traced
@@ -69,7 +69,7 @@ class Azure:
         self._login: Login | None = None
         self._transport: AioHttpTransport | None = None
         self._facts = Facts()
-        self._room = asyncio.Semaphore(_SEARCHES_AT_ONCE)
+        self.searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._logged_in = AsyncOnce(self._open)
         self._importing = AsyncOnce(lambda: imported(import_clients))
         self._managing = AsyncOnce(self._manage)
@@ -194,7 +194,7 @@ class Azure:
 
         return ContainerRegistryManagementClient(self._credentials, subscription, **self._options())
 
-    def _authorization(self, subscription: str) -> AuthorizationManagementClient:
+    def authorization_client(self, subscription: str) -> AuthorizationManagementClient:
         # The version is explicit, because the package's choice of "latest" is by date of release.
         from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
 
@@ -261,7 +261,7 @@ class Azure:
 
     async def registries(self, subscription: str) -> list[Registry]:
         async def listed() -> list[Registry]:
-            async with self._room:
+            async with self.searches:
                 return [
                     as_registry(one) async for one in self.registries_client(subscription).registries.list()
                 ]
@@ -294,7 +294,7 @@ class Azure:
         """For each role that the caller has on the registry: its `actions` and `notActions`."""
 
         async def listed() -> list[tuple[list[str], list[str]]]:
-            held = self._authorization(registry.subscription).permissions.list_for_resource(
+            held = self.authorization_client(registry.subscription).permissions.list_for_resource(
                 registry.resource_group, "Microsoft.ContainerRegistry", "", "registries", registry.name
             )
             return [(list(one.actions or ()), list(one.not_actions or ())) async for one in held]
@@ -302,79 +302,6 @@ class Azure:
         return await self._facts.get(
             ("allowed", registry.id.lower()), lambda: self.call("ListPermissions", registry.id, listed)
         )
-
-    async def assignments(self, registry: Registry, principal: str) -> list[Assignment]:
-        """The roles of a service principal on the registry, those of its groups and of wider scopes
-        included.
-        """
-
-        async def listed() -> list[Assignment]:
-            found = self._authorization(registry.subscription).role_assignments.list_for_scope(
-                registry.id, filter=f"atScope() and assignedTo('{principal}')"
-            )
-            return [as_assignment(one) async for one in found]
-
-        return await self.call("ListRoleAssignments", registry.id, listed)
-
-    async def assignments_in(self, subscription: str, principal: str) -> list[Assignment]:
-        """All roles of a service principal in a subscription, at any scope."""
-
-        async def listed() -> list[Assignment]:
-            async with self._room:
-                found = self._authorization(subscription).role_assignments.list_for_subscription(
-                    filter=f"principalId eq '{principal}'"
-                )
-                return [as_assignment(one) async for one in found]
-
-        return await self.call("ListRoleAssignments", f"/subscriptions/{subscription}", listed)
-
-    async def assignment(self, scope: str, name: str) -> Assignment | None:
-        """The role assignment of that name, or None."""
-
-        async def got() -> Assignment:
-            return as_assignment(
-                await self._authorization(_subscription(scope)).role_assignments.get(scope, name)
-            )
-
-        try:
-            return await self.call("GetRoleAssignment", f"{scope} {name}", got)
-        except AzureApiError as error:
-            if error.missing:
-                return None
-            raise
-
-    async def assign(self, scope: str, name: str, role: str, principal: str, description: str) -> Assignment:
-        """Assign the role. A second PUT of the same name changes the description only, and is answered
-        alike.
-        """
-        from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
-
-        subscription = _subscription(scope)
-        definition = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"
-        body = RoleAssignmentCreateParameters(
-            role_definition_id=definition,
-            principal_id=principal,
-            # With the type given, Resource Manager need not look up a new principal that may not have reached
-            # it.
-            principal_type="ServicePrincipal",
-            description=description,
-        )
-
-        async def put() -> Assignment:
-            return as_assignment(
-                await self._authorization(subscription).role_assignments.create(scope, name, body)
-            )
-
-        return await self.call("PutRoleAssignment", f"{scope} {name}", put)
-
-    async def unassign(self, scope: str, name: str) -> bool:
-        """Delete the role assignment of that name; False if there was none."""
-
-        async def delete() -> bool:
-            client = self._authorization(_subscription(scope))
-            return await client.role_assignments.delete(scope, name) is not None
-
-        return await self.call("DeleteRoleAssignment", f"{scope} {name}", delete)
 
 
 def _call_refused(error: Any) -> AzureApiError:
@@ -399,7 +326,3 @@ def _ahead(date: str, begin: float, end: float) -> float | None:
     except ValueError:
         return None
     return (begin + end) / 2 - theirs
-
-
-def _subscription(scope: str) -> str:
-    return scope.split("/")[2]

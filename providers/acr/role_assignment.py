@@ -101,7 +101,7 @@ class Grant(Resource[Assignment]):
         return f"removed {self._role} on {target.name} from {target.app_label}"
 
     async def read(self) -> Assignment | None:
-        return await self._session.cloud.assignment(self._at["scope"], self._at["name"])
+        return await self._session.assignments.get(self._at["scope"], self._at["name"])
 
     @property
     def looked_for(self) -> str:
@@ -183,7 +183,7 @@ class Grant(Resource[Assignment]):
                     return replace(found, created=None)  # which is no PUT's date
         mark = f"Pulls images for Akka. Made by pullkey, run {at['run_id']}."
         with self.attempt.sending():
-            return await self._session.cloud.assign(
+            return await self._session.assignments.assign(
                 at["scope"], at["name"], at["role"], at["principal"], mark
             )
 
@@ -230,7 +230,7 @@ class Grant(Resource[Assignment]):
 
     async def delete(self, intent: Intent) -> bool:
         try:
-            return await self._session.cloud.unassign(intent["scope"], intent["name"])
+            return await self._session.assignments.unassign(intent["scope"], intent["name"])
         except AzureApiError as error:
             if error.missing and await self.read() is None:
                 return False  # where the registry is gone, its roles are too
