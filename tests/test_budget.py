@@ -37,10 +37,10 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
 # standard library only what can be imported by one public name counts: each Python divides it differently.
 MODULES = {
     "--help": 64,
-    "gcr": 898,
-    "acr": 1030,
-    "private": 382,
-    "docker-hub": 388,
+    "gcr": 901,
+    "acr": 1034,
+    "private": 385,
+    "docker-hub": 391,
     "harbor": 397,
     "gitlab": 397,
 }
