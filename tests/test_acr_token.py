@@ -104,15 +104,6 @@ class TestOnboarding:
         assert again.json["result"] == "unchanged"
         assert list(shop(two).tokens) == [name]
 
-    def test_the_second_run_changes_nothing(self, acr: World) -> None:
-        acr.onboard(*ONLY_CHECKOUT)
-        before, calls = token_picture(acr), len(acr.changes())
-        again = acr.onboard(*ONLY_CHECKOUT, "--output", "json")
-        assert again.code == 0, again.text
-        assert again.json["result"] == "unchanged"
-        assert (token_picture(acr), len(acr.changes())) == (before, calls)
-        assert acr.run("verify", "acr", *ONLY_CHECKOUT).code == 0
-
     def test_a_new_key_takes_the_other_slot_and_the_next_one_the_first_again(self, acr: World) -> None:
         acr.onboard(*ONLY_CHECKOUT)
         first = acr.held(NAME).password
@@ -228,7 +219,6 @@ class TestToldFirst:
         "arm.PutToken=403",
         "arm.GenerateCredentials=403",
         "registry.GetManifest=401*forever",
-        "akka.docker.add-credentials=403",
     ],
 )
 def test_a_step_that_fails_leaves_nothing_behind(acr: World, fault: str) -> None:
@@ -269,33 +259,6 @@ def test_an_undone_password_leaves_the_one_that_akka_holds(acr: World) -> None:
     assert done.code == 1, done.text
     assert token_picture(acr) == before
     assert pulls_repository(acr, "checkout")
-
-
-def test_its_whole_life_leaves_nothing_and_takes_nothing_from_others(two: World) -> None:
-    theirs(two)
-    before = token_picture(two)
-    assert two.onboard(*ONLY_CHECKOUT).code == 0
-    first = two.held(NAME).password
-
-    assert two.run("rotate", NAME, "--yes").code == 0
-    token = shop(two).tokens[TOKEN]
-    second = two.held(NAME).password
-    assert {one.text for one in token.passwords.values()} == {first, second}
-    assert pulls_repository(two, "checkout")
-
-    assert two.run("rotate", NAME, "--yes", "--keep-old", "0").code == 0
-    third = two.held(NAME).password
-    assert [one.text for one in token.passwords.values()] == [third]
-    assert third not in (first, second)
-    assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
-    assert two.run("verify", NAME).code == 0
-    assert two.run("list", "--check").code == 0
-
-    gone = two.run("offboard", NAME, "--yes")
-    assert gone.code == 0, gone.text
-    assert token_picture(two) == before
-    assert two.names() == []
-    assert directory_calls(two) == []
 
 
 def test_a_password_that_somebody_else_may_use_keeps_the_token(acr: World) -> None:

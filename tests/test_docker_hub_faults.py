@@ -78,7 +78,6 @@ def test_an_organisations_lost_answer_leaves_one_token(hub: World) -> None:
         "hub.CreateAccessToken=malformed*forever",
         "registry.GetToken=401*forever",
         "registry.GetManifest=401*forever",
-        "akka.docker.add-credentials=403",
     ],
 )
 def test_a_step_that_fails_leaves_nothing_behind(hub: World, fault: str) -> None:

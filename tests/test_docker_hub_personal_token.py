@@ -12,17 +12,13 @@ import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.world import World, make_world
-from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
+from providers.docker_hub.emulator.seed import USER
 from providers.docker_hub.emulator.state import Pat
 from tests.harness.docker_hub_state import (
     LOGIN,
     NAME,
-    ORGANIZATION,
-    ORGANIZATION_NAME,
     add_external_pat,
-    cloud_picture,
     onboard,
-    our_oats,
     our_pats,
 )
 
@@ -44,24 +40,6 @@ class TestMintedToken:
         assert onboard(hub, *LOGIN, "--expires-in", "30d").code == 0
         (pat,) = our_pats(hub)
         assert dt.timedelta(days=29) < pat.expires - pat.created <= dt.timedelta(days=30)
-
-    def test_others_lose_nothing(self, hub: World) -> None:
-        (before, organizations) = cloud_picture(hub)
-        onboard(hub, *LOGIN)
-        onboard(hub, *LOGIN, "--new-key")
-        (after, same) = cloud_picture(hub)
-        assert set(before[USER]) < set(after[USER])
-        assert {**after, USER: before[USER]} == before
-        assert same == organizations
-
-    def test_the_second_run_changes_nothing(self, hub: World) -> None:
-        onboard(hub, *LOGIN)
-        before, changes = cloud_picture(hub), len(hub.changes())
-        again = onboard(hub, *LOGIN, "--output", "json")
-        assert again.code == 0, again.text
-        assert again.json["result"] == "unchanged"
-        assert "which is valid" in again.json["steps"][0]["reason"]
-        assert (cloud_picture(hub), len(hub.changes())) == (before, changes)
 
     @pytest.mark.parametrize("arguments", [(), ("--mint",)])
     def test_without_a_login_akkas_record_is_believed_and_that_is_said(
@@ -94,12 +72,6 @@ class TestMintedToken:
         (pat,) = our_pats(hub)
         assert hub.held(NAME).password == pat.text
 
-    def test_a_plan_makes_nothing(self, hub: World) -> None:
-        plan = hub.run("plan", "docker-hub", *LOGIN, stdin=PASSWORD)
-        assert plan.code == 0, plan.text
-        assert "curl " in plan.err
-        assert hub.changes() == []
-
 
 def test_many_tokens_are_on_many_pages(hub: World) -> None:
     tokens = hub.cloud.state.user(USER).tokens
@@ -121,27 +93,3 @@ def test_a_registry_that_does_not_know_the_token_yet_is_waited_for(slow: World) 
     done = onboard(slow, *LOGIN)
     assert done.code == 0, done.text
     assert len(our_pats(slow)) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name", "user"), [(LOGIN, NAME, USER), (ORGANIZATION, ORGANIZATION_NAME, OWNER)]
-)
-def test_its_whole_life(hub: World, arguments: tuple[str, ...], name: str, user: str) -> None:
-    before = cloud_picture(hub)
-    env = {"PULLKEY_HUB_USER": user, "PULLKEY_DOCKER_HUB_HUB_USER": user}
-    onboard(hub, *arguments)
-    old = hub.held(name)
-
-    rotated = hub.run("rotate", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
-    assert rotated.code == 0, rotated.text
-    assert hub.held(name).password != old.password
-    assert [one.active for one in our_pats(hub) or our_oats(hub)] == [False, True]
-
-    # Nobody is asked for a password where there is nothing to do.
-    again = hub.onboard(*(arguments[:-1] or ("--mint",)), "--output", "json")
-    assert again.json["result"] == "unchanged", again.text
-
-    gone = hub.run("offboard", name, "--secret-stdin", "--yes", stdin=PASSWORD, env=env)
-    assert gone.code == 0, gone.text
-    assert cloud_picture(hub) == before
-    assert hub.names() == []

@@ -36,18 +36,6 @@ class TestOnboarding:
         assert not project(gcr).policy.members(READER)
         assert "reads the manifest" in done.err
 
-    def test_the_second_run_changes_nothing(self, gcr: World) -> None:
-        gcr.onboard()
-        before, calls = cloud_picture(gcr), len(gcr.changes())
-
-        again = gcr.onboard("--output", "json")
-
-        assert again.code == 0
-        assert again.json["result"] == "unchanged"
-        assert not again.json["changed"]
-        assert len(gcr.changes()) == calls
-        assert cloud_picture(gcr) == before
-
     def test_a_new_key_is_made_beside_the_old_when_asked_for(self, gcr: World) -> None:
         gcr.onboard()
         old = gcr.held(NAME).password

@@ -26,7 +26,6 @@ REFUSED = [
     "registry.GetManifest=403*forever",
     "registry.GetManifest#2=404*forever",  # after the look at the image
     "akka.docker.add-credentials=500*forever",
-    "akka.docker.add-credentials=403",
 ]
 
 

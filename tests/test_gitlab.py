@@ -14,7 +14,7 @@ from providers.gitlab.emulator.seed import (
     MAINTAINER_TOKEN,
     OWNER_TOKEN,
 )
-from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens, tokens_of
+from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens
 
 
 def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:
@@ -216,16 +216,6 @@ class TestALostAnswer:
 
         assert done.code == 0, done.text
         assert len(our_tokens(gitlab)) == 1
-
-
-def test_what_fails_later_deletes_the_token(gitlab: World) -> None:
-    before = tokens_of(gitlab.cloud.state)
-    gitlab.fault("akka.docker.add-credentials=403")
-
-    done = onboard(gitlab)
-
-    assert done.code == 1, done.text
-    assert tokens_of(gitlab.cloud.state) == before
 
 
 def test_a_public_image_needs_no_token(gitlab: World) -> None:

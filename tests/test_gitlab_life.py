@@ -23,35 +23,6 @@ from tests.harness.terminal import Terminal
 AT_ONCE = ("--keep-old", "0")
 
 
-def test_a_rotation_hands_over_the_new_user_name_and_deletes_the_old_token(gitlab: World) -> None:
-    onboard(gitlab)
-    (old,) = our_tokens(gitlab)
-
-    done = later(gitlab, "rotate", NAME, *AT_ONCE)
-
-    assert done.code == 0, done.text
-    (new,) = our_tokens(gitlab)
-    held = gitlab.held(NAME)
-    assert new.number != old.number
-    assert (held.username, held.password) == (new.username, new.text)
-    assert akka_pulls(gitlab, NAME)
-
-
-def test_the_old_token_is_kept_for_its_grace_period(gitlab: World) -> None:
-    onboard(gitlab)
-    (old,) = our_tokens(gitlab)
-
-    assert later(gitlab, "rotate", NAME).code == 0
-    assert old in our_tokens(gitlab)
-    old.name = old.name.replace(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "2026-01-01")
-    new = our_tokens(gitlab)[-1]
-    new.name = new.name.replace(f"{gitlab.running.sandbox.now():%Y-%m-%d}", "2026-02-01")
-    again = later(gitlab, "rotate", NAME)
-
-    assert again.code == 0, again.text
-    assert old not in our_tokens(gitlab)
-
-
 def test_all_are_rotated_each_with_a_user_name_of_its_own(gitlab: World) -> None:
     onboard(gitlab)
     onboard(gitlab, "--group", "acme", given=OWNER_TOKEN)
@@ -97,18 +68,6 @@ def test_a_file_registers_rotates_and_offboards(gitlab: World, tmp_path: Path) -
     listed = gitlab.run("list", "-f", str(file), "--check", env=env)
     assert listed.code == 0, listed.text
     run("offboard", "--all")
-    assert gitlab.names() == []
-    assert tokens_of(gitlab.cloud.state) == before
-
-
-def test_an_offboarding_leaves_others_tokens_alone(gitlab: World) -> None:
-    before = tokens_of(gitlab.cloud.state)
-    onboard(gitlab)
-    later(gitlab, "rotate", NAME)
-
-    done = later(gitlab, "offboard", NAME)
-
-    assert done.code == 0, done.text
     assert gitlab.names() == []
     assert tokens_of(gitlab.cloud.state) == before
 

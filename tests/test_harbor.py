@@ -30,16 +30,6 @@ def test_akka_holds_a_new_robot_account_that_pulls_and_expires(harbor: World) ->
     assert "reads the manifest" in done.err
 
 
-def test_the_second_run_changes_nothing(harbor: World) -> None:
-    onboard(harbor)
-    before, changes = shown(harbor), len(harbor.changes())
-    again = onboard(harbor, "--output", "json")
-    assert again.code == 0, again.text
-    assert again.json["result"] == "unchanged"
-    assert "which is valid" in again.json["steps"][0]["reason"]
-    assert (shown(harbor), len(harbor.changes())) == (before, changes)
-
-
 def test_the_expiry_may_be_set_in_whole_days(harbor: World) -> None:
     assert onboard(harbor, "--expires-in", "30d").code == 0
     (robot,) = our_robots(harbor)
@@ -181,13 +171,3 @@ def test_a_host_that_is_not_a_harbor(harbor: World) -> None:
     assert done.code == 3, done.text
     assert f"{HOST} does not answer as Harbor does" in done.err
     assert "pullkey onboard private" in done.err
-
-
-def test_offboarding_leaves_the_accounts_of_others(harbor: World) -> None:
-    before = shown(harbor)
-    onboard(harbor)
-    assert later(harbor, "rotate", NAME).code == 0
-    gone = later(harbor, "offboard", NAME)
-    assert gone.code == 0, gone.text
-    assert shown(harbor) == before
-    assert harbor.names() == []

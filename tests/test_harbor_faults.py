@@ -67,7 +67,6 @@ def test_a_request_that_is_carried_out_late_leaves_one_account(harbor: World) ->
         "harbor.CreateRobot=malformed*forever",
         "registry.GetToken=401*forever",
         "registry.GetManifest=401*forever",
-        "akka.docker.add-credentials=403",
     ],
 )
 def test_a_step_that_fails_leaves_nothing_behind(harbor: World, fault: str) -> None:

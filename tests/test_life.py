@@ -1,6 +1,6 @@
-"""The whole life of a credential, for every kind of registry: onboard, list, rotate, list, offboard.
+"""The life of a credential: what is kept, deleted, listed and verified at its turns.
 
-After the last one nothing of ours is left in any cloud or in Akka, and nothing of others is gone.
+The conformance suite (`tests/test_conformance.py`) has the whole life of each kind of registry.
 """
 
 from __future__ import annotations
@@ -18,47 +18,14 @@ import pytest
 
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
-from bootstrap.testing.harness.credential_life import KINDS, MINTED, Life, living
+from bootstrap.testing.harness.credential_life import MINTED, Life, living
 from providers.gcr.emulator.state import generate_private_key
-
-
-@pytest.fixture(params=KINDS)
-def life(request: pytest.FixtureRequest) -> Iterator[Life]:
-    with living(request.param) as one:
-        yield one
 
 
 @pytest.fixture(params=MINTED)
 def minted(request: pytest.FixtureRequest) -> Iterator[Life]:
     with living(request.param) as one:
         yield one
-
-
-def test_a_whole_life_leaves_nothing_of_ours_and_takes_nothing_of_others(life: Life) -> None:
-    onboarded = life.onboard()
-    assert onboarded.code == 0, onboarded.text
-    first = life.link
-    assert life.listed()["key_id"] == first.key_id
-
-    rotated = life.command("rotate", life.name, "--output", "json")
-    assert rotated.code == 0, rotated.text
-    jsonschema.validate(rotated.json, schemas()["rotate"])
-    assert life.link.key_id != first.key_id
-    after = life.listed()
-    assert after["key_id"] == life.link.key_id
-    assert after["state"] in ("ok", "unseen", "brought")
-    assert life.before <= life.there()
-
-    name = life.name
-    gone = life.command("offboard", name, "--output", "json")
-    assert gone.code == 0, gone.text
-    jsonschema.validate(gone.json, schemas()["offboard"])
-    assert life.there() == life.before
-    assert life.world.names() == []
-
-    again = life.command("offboard", name)
-    assert again.code == 2
-    assert f"There is no credential named {name}" in again.err
 
 
 def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:

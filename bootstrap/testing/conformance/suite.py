@@ -283,12 +283,14 @@ class TestLife:
             life, first = trial.life, trial.life.link.key_id
             match how:
                 case "name":
-                    done = life.command("rotate", life.name, "--keep-old", "0")
+                    done = life.command("rotate", life.name, "--keep-old", "0", "--output", "json")
                 case "all":
                     done = life.command("rotate", "--all", "--keep-old", "0")
                 case _:
                     done = self._rotate_file(trial, tmp_path)
             require(done.code == 0, f"`pullkey rotate` ({how}) fails.", done)
+            if how == "name":
+                _document(done, "rotate")
             ref = self._require_usable(trial, f"a rotation ({how})")
             require(ref.key_id != first, f"After a rotation ({how}) Akka still holds the first key.", done)
             if trial.case.creates_key:
@@ -347,10 +349,12 @@ class TestLife:
     def test_offboarding_leaves_all_as_it_was(self, conformance_bench: Bench, conformance_case: str) -> None:
         with conformance_bench.onboarded(conformance_case) as trial:
             name = trial.life.name
+            rotated = trial.life.command("rotate", name)  # so that a replaced key is to be deleted too
+            require(rotated.code == 0, "`pullkey rotate NAME` fails.", rotated)
             done = trial.life.command("offboard", name, "--output", "json")
             require(done.code == 0, "`pullkey offboard NAME` fails.", done)
             _document(done, "offboard")
-            _require_unchanged(trial, trial.life.before, "onboarding and offboarding")
+            _require_unchanged(trial, trial.life.before, "onboarding, rotation and offboarding")
             again = trial.life.command("offboard", name)
             require(
                 again.code == 2, "Offboarding a name that Akka does not have is not a usage error.", again
