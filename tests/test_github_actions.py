@@ -142,7 +142,7 @@ def test_apply_and_rotate_summarise_what_they_changed(gcr: World, runner: Runner
     code, text = runner.pullkey(command="rotate", arguments="--audit  audit.jsonl\n--at-once 2")
     assert code == 0, text
     assert runner.summary.read_text().startswith("### pullkey rotate of registries.yaml\n")
-    gcr.fault("iam.CreateServiceAccountKey=403*forever")
+    gcr.fault("iam.UploadServiceAccountKey=403*forever")
     assert gcr.run("offboard", CONTAINERS, "--akka-project", "shop", "--yes").code == 0
     code, text = runner.pullkey(command="apply")
     assert code not in (0, 2), text
@@ -190,9 +190,9 @@ def test_a_cancelled_job_rolls_back(gcr: World, runner: Runner) -> None:
     reference").
     """
     before = keys(gcr)
-    gcr.fault("iam.CreateServiceAccountKey=slow=1.5")
+    gcr.fault("iam.UploadServiceAccountKey=slow=1.5")
     with runner.start("Run pullkey", command="apply") as process:
-        wait_until(lambda: gcr.calls("iam.CreateServiceAccountKey") > 0 or process.poll() is not None)
+        wait_until(lambda: gcr.calls("iam.UploadServiceAccountKey") > 0 or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

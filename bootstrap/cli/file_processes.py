@@ -69,6 +69,10 @@ def work_in_processes(
         sys.stderr,
     )
     keep_to_ourselves()
+    for provider in {id(one.provider): one.provider for one in registries.entries}.values():
+        with contextlib.suppress(Exception):  # what is missing is reported by the part that needs it
+            provider.preload()
+    gc.collect()
     gc.freeze()  # a collection in a child would copy the pages that it shares with this process
     crew = _Crew(lambda part, sent: _work_on(part, sent, values, work))
     crew.run(parts, values["processes"])

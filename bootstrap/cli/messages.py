@@ -21,6 +21,7 @@ def processes_need_yes() -> UsageProblem:
     return UsageProblem(
         "--processes needs --yes: each process plans and applies its part, and cannot ask",
         fix="Preview with `pullkey plan -f FILE`, then pass --yes.",
+        code=Code.MISSING_VALUE,
     )
 
 
@@ -28,6 +29,7 @@ def processes_need_a_file() -> UsageProblem:
     return UsageProblem(
         "--processes is for a file, and a saved plan is applied as a whole",
         fix="Pass -f FILE, or leave --processes out.",
+        code=Code.OPTIONS_CONFLICT,
     )
 
 
@@ -36,6 +38,7 @@ def part_was_killed(label: str, name: str) -> PullkeyError:
     return PullkeyError(
         f"The process of {label} was killed ({name})",
         fix="Run it again: it cleans up first, and does only what is left.",
+        code=Code.RUN_UNFINISHED,
     )
 
 

@@ -222,6 +222,13 @@ class Provider(Protocol):
         """Create a session. Makes no call and imports no SDK."""
         ...
 
+    def preload(self) -> None:
+        """Import the libraries that sessions use, for processes that are forked afterwards and share them.
+
+        Starts no thread and opens no connection. A library that is not installed may raise `ImportError`.
+        """
+        return
+
     def emulator(self) -> Callable[[], Emulator]:
         """The factory of this provider's emulated cloud."""
         ...

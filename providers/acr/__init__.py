@@ -214,6 +214,13 @@ class AcrProvider(Provider):
 
         return AcrSession(target, context)
 
+    def preload(self) -> None:
+        from providers.acr import graph, session  # noqa: F401
+        from providers.acr.sdk_imports import import_clients, import_login
+
+        import_login()
+        import_clients()
+
     def emulator(self) -> Callable[[], Emulator]:
         from providers.acr.emulator import AzureEmulator
 

@@ -169,6 +169,12 @@ class GcrProvider(Provider):
 
         return GcrSession(target, context)
 
+    def preload(self) -> None:
+        from providers.gcr import session  # noqa: F401
+        from providers.gcr.client import import_clients
+
+        import_clients()
+
     def emulator(self) -> Callable[[], Emulator]:
         from providers.gcr.emulator import GoogleEmulator
 

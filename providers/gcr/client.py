@@ -22,6 +22,11 @@ READ_SECONDS = 30.0
 CHANGE_SECONDS = 60.0
 
 
+def import_clients() -> None:
+    """Import what the clients below import when they are first used."""
+    import grpc.aio  # noqa: F401
+
+
 class GoogleClient:
     """The clients of Google's APIs, with one login.
 
