@@ -73,10 +73,10 @@ def details_of(one: TargetResult) -> Iterator[str]:
     """The details of a result, for `result_summary`."""
     if one.error is not None:
         yield f"{first_line(one.error)} {sentence(one.error.fix)}".strip()
+    elif one.result == "done":
+        yield from filter(None, (one.key_id and f"key {one.key_id}", one.verified))
     elif detail := one.planned.attention or one.detail:
         yield detail
-    if one.key_id and one.result == "done":
-        yield f"key {one.key_id}"
     yield from (f"undone: {text}" for text in one.undone)
     yield from map(str, one.left_over)
 
