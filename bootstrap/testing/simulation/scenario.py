@@ -137,12 +137,30 @@ def scenario_of(seed: int) -> Scenario:
         ends_offboarded=dice.random() < 0.3,
         robots=dice.random() < 0.2,
     )
-    if not scenario.labels and (others or scenario.others_at):
-        # Nothing shows which of these keys are pullkey's, so runs on several machines cannot be
-        # distinguished.
-        one = tuple(tuple(replace(each, machine=0) for each in commands) for commands in scenario.rounds)
-        return replace(scenario, rounds=one)
-    return scenario
+    return _distinguishable(scenario)
+
+
+def with_offboard_beside(scenario: Scenario) -> Scenario:
+    """The scenario with an `offboard` beside the other commands of some rounds.
+
+    It is drawn apart from the rest, so that a seed's own scenario stays what it is.
+    """
+    dice = random.Random(f"{scenario.seed} offboard")  # noqa: S311  - repeatable on purpose
+    rounds = tuple(
+        (*commands, _command(dice, "offboard")) if dice.random() < 0.7 else commands
+        for commands in scenario.rounds
+    )
+    return _distinguishable(replace(scenario, rounds=rounds))
+
+
+def _distinguishable(scenario: Scenario) -> Scenario:
+    """The scenario on one machine, if nothing shows which keys are pullkey's: then runs on several machines
+    cannot be distinguished.
+    """
+    if scenario.labels or not (scenario.identity_of_others or scenario.others_at):
+        return scenario
+    rounds = tuple(tuple(replace(each, machine=0) for each in commands) for commands in scenario.rounds)
+    return replace(scenario, rounds=rounds)
 
 
 def _round(dice: random.Random, number: int) -> tuple[Command, ...]:
