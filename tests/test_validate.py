@@ -67,7 +67,7 @@ def test_mistakes_are_shown_with_their_places_and_the_other_files_are_checked(
     out, err = capsys.readouterr()
     place = f"{bad}:4:5: 'registri' is not a name of a target of acr. Did you mean registry?"
     assert out.splitlines() == [place, f"{good} is valid: 2 targets."]
-    assert err == f"pullkey: {bad} has 1 mistake [PK-FILE-INVALID]\n"
+    assert err == f"pullkey: {bad} has 1 mistake. [PK-FILE-INVALID]\n"
 
 
 def test_json_has_the_mistakes_of_each_file(

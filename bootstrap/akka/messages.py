@@ -11,6 +11,7 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import OutcomeUnknown, Problem, ProblemKind, StepFailed, UsageProblem
 from bootstrap.model.nearest import nearest_or_all
+from bootstrap.model.text import sentence
 
 _INSTALL = "https://doc.akka.io/operations/cli/installation.html"
 
@@ -72,8 +73,9 @@ def project_not_found(scope: AkkaScope, user: str, names: Collection[str]) -> Pr
     """The project does not exist; `names` are those that the login can see."""
     named = _typed(scope)
     what = f"There is no Akka project {named}" if named else "The Akka CLI's current project does not exist"
+    near = nearest_or_all(named, names)
     fix = (
-        f"{nearest_or_all(named, names)} Name it with --akka-project (and --akka-owner); see `akka "
+        f"{sentence(near) if near else ''} Name it with --akka-project (and --akka-owner); see `akka "
         "projects list`"
     )
     return Problem(

@@ -25,6 +25,7 @@ from bootstrap.cli.file_work import (
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
 from bootstrap.cli.reporting import HTML, page_of, write_page
+from bootstrap.cli.types import FilePath
 from bootstrap.model.codes import Code
 from bootstrap.model.common_options import AUDIT
 from bootstrap.model.errors import ExitCode, UsageProblem
@@ -56,13 +57,13 @@ def plan_file(**values: Any) -> int:
 
 
 @click.command("apply")
-@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
+@click.argument("saved", required=False, metavar="[PLAN]", type=FilePath())
 @click.option(
     "-f",
     "--file",
     "file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="A file of registries; - is stdin. See docs/fleet.md.",
 )
 @of_a_file(AUDIT, SUMMARY, YES, names=False, file=False)

@@ -14,6 +14,7 @@ import click
 from bootstrap.cli import messages
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, with_options
+from bootstrap.cli.types import FilePath
 from bootstrap.model.errors import ExitCode
 from bootstrap.output.terminal import say
 
@@ -33,7 +34,7 @@ def audit() -> None:
 
 
 @audit.command("verify", short_help="Verify that no line was changed, removed or added.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath(str))
 @with_options(OUTPUT)
 def audit_verify(files: Sequence[str], output: str) -> int:
     """Verify that each line of an audit trail holds the SHA-256 of the line before it.

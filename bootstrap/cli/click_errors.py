@@ -31,7 +31,8 @@ def as_pullkey_error(error: PullkeyError | click.ClickException) -> PullkeyError
         return UsageProblem(_without_logins(error.format_message()), code=code)
     from bootstrap.cli.unknown_option import help_of, image_instead, meant_by
 
-    what, meant = error.format_message(), ""
+    # click puts the choices of a missing argument on lines of their own.
+    what, meant = error.format_message().replace("\n\t", " "), ""
     if isinstance(error, click.NoSuchOption):
         # click suggests up to three similar names instead.
         what, meant = f"No such option {error.option_name!r}", meant_by(error.option_name, context)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, with_options
+from bootstrap.cli.types import FilePath
 from bootstrap.model.option import Option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +22,7 @@ FILE = click.option(
     "file",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="A file of registries; - is stdin. See docs/fleet.md.",
 )
 NAMES = (

@@ -89,7 +89,7 @@ def provider_of_image(image: str) -> Provider:
     """
     refuse_login(image, "IMAGE")
     known = plugins.names()
-    if image.startswith(("/", ":", "@", ".")):
+    if not image.strip() or image.startswith(("/", ":", "@", ".")):
         raise messages.not_an_image(image)
     if not looks_like_an_image(image):
         near = did_you_mean(image, known) or _by_title(image)

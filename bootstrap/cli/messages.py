@@ -166,6 +166,10 @@ def output_file_exists(option: str, path: str) -> UsageProblem:
     )
 
 
+def empty_value(option: str) -> UsageProblem:
+    return UsageProblem(f"{option} is empty", fix="Pass a value, or leave the option out.")
+
+
 def too_long(option: str, length: int, longest: int) -> UsageProblem:
     return UsageProblem(f"{option} is {length} characters long, and takes {longest} at most")
 

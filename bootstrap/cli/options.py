@@ -50,8 +50,22 @@ YES = Option("--yes", "Do not prompt before the first change.", kind="switch")
 _LONGEST, _LONGEST_LIST = 2_000, 65_536
 
 
+_MAY_BE_EMPTY = "image"  # `--image ""` leaves out the image that a variable names
+
+
 class _Option(click.Option):
-    """Checks the value of a variable for logins before click does, whose errors quote it."""
+    """Checks the value of a variable for logins before click does, whose errors quote it; and refuses a typed
+    value that is empty, as from an unset variable of a script: `--audit ""` would be no audit trail.
+    """
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, click.core.ParameterSource]:
+        value, source = super().consume_value(ctx, opts)
+        typed = source is click.core.ParameterSource.COMMANDLINE and not ctx.resilient_parsing
+        if typed and value == "" and self.name != _MAY_BE_EMPTY:
+            raise messages.empty_value(self.opts[0])
+        return value, source
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         value = super().resolve_envvar_value(ctx)

@@ -12,7 +12,9 @@ import click
 
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean
+from bootstrap.cli.types import FilePath
 from bootstrap.model.errors import ExitCode, PullkeyError
+from bootstrap.model.text import sentence
 from bootstrap.output.terminal import put, say
 
 Checked = tuple[str, int | PullkeyError]
@@ -20,7 +22,7 @@ Checked = tuple[str, int | PullkeyError]
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath())
 @click.option(
     "--output",
     type=click.Choice(["text", "json", "github"]),
@@ -43,7 +45,8 @@ def validate(files: Sequence[Path], output: str) -> int:
       pullkey validate registries.yaml --output github
     """
     for path in files:
-        clean("file", str(path))  # messages name it
+        if str(path) != "-":
+            clean("file", str(path))  # messages name it
     found = [_checked(path) for path in files]
     code = ExitCode.USAGE if any(isinstance(one, PullkeyError) for _, one in found) else ExitCode.DONE
     if output == "json":
@@ -82,7 +85,7 @@ def _print(found: Sequence[Checked]) -> None:
             continue
         for line in one.lines if isinstance(one, InvalidFile) else ():
             say(line, sys.stdout)
-        say(f"pullkey: {one.what} [{one.code}]", sys.stderr)
+        say(f"pullkey: {sentence(one.what)} [{one.code}]", sys.stderr)
 
 
 def _annotate(found: Sequence[Checked], stream: TextIO) -> None:

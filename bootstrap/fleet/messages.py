@@ -20,7 +20,7 @@ _PLAN_FIX = "Make one: pullkey plan -f FILE --save PLAN"
 def registries_unreadable(name: str, reason: str | None) -> UsageProblem:
     return UsageProblem(
         f"{name} cannot be read: {reason}",
-        fix="Name a file of registries with -f; `pullkey import` writes one.",
+        fix="Name a file of registries; `pullkey import` writes one.",
         code=Code.FILE_UNREADABLE,
     )
 
