@@ -38,6 +38,10 @@ Work = Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]]
 _TARGETS_OF_PART = 500
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
+_GC_THRESHOLD = 10_000
+"""What the parent has is frozen, so a collection looks at a part's own objects only. The index by which a
+secret is found in a text (`SecretPieces`) takes more than a megabyte until its target is collected.
+"""
 
 
 @dataclass
@@ -162,6 +166,7 @@ class _Crew:
                 signal.signal(number, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             _end_with(parent)
+            gc.set_threshold(_GC_THRESHOLD)
             self._run(part, sent)
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()

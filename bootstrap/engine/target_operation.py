@@ -100,6 +100,9 @@ class TargetOperation(Operation):
 
     async def _close(self) -> None:
         await self.session.close()
+        if self.session.credential is not None:
+            # There may be thousands of targets, and something may still refer to each.
+            self.session.credential.password.drop_index()
 
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
         return await remove_replaced(

@@ -59,6 +59,12 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never written anywhere")
 
+    def drop_index(self) -> None:
+        """Free what `redact` searches by, which is more than a megabyte for a key file; it is made again when
+        it is needed.
+        """
+        self._pieces = self._spelled_out = None
+
     def redact(self, text: str) -> str:
         """Hide every piece of this secret in a text that another program or a server wrote.
 
