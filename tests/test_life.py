@@ -19,6 +19,8 @@ import pytest
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.output.json_schema import schemas
 from bootstrap.testing.harness.credential_life import MINTED, Life, living
+from bootstrap.testing.harness.inventory import is_key
+from bootstrap.testing.harness.inventory import key_id as inventory_key_id
 from providers.gcr.emulator.state import generate_private_key
 
 
@@ -399,18 +401,7 @@ def test_a_mistyped_name_is_met_with_the_nearest(command: str) -> None:
 
 
 def _there(life: Life, key_id: str) -> bool:
-    if "-" in key_id and key_id.startswith("password"):
-        slot, _, created = key_id.partition("-")
-        return any(
-            f" {slot} " in line
-            and int(
-                dt.datetime.fromisoformat(line.rsplit(" ", 2)[-2] + "T" + line.rsplit(" ", 1)[-1]).timestamp()
-            )
-            == int(created)
-            for line in life.there()
-            if line.startswith("azure password")
-        )
-    return any(key_id in line for line in life.there())
+    return any(is_key(one) and inventory_key_id(one) == key_id for one in life.there())
 
 
 async def _made(make: Callable[[], object]) -> object:

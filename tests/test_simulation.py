@@ -21,7 +21,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.plugin import observe
 from bootstrap.plugin.resource import Attempt
 from bootstrap.plugin.step import Intent
-from bootstrap.testing.simulation.scenario import Command, Scenario, scenario_of
+from bootstrap.testing.simulation.scenario import Command, Scenario, scenario_of, with_offboard_beside
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.shrink import shrink
 from bootstrap.testing.simulation.world import Played, simulate
@@ -159,6 +159,12 @@ class TestFound:
     @pytest.mark.parametrize("seed", SEEDS_FOUND)
     def test_its_seed_holds(self, seed: int) -> None:
         played = simulate(scenario_of(seed))
+        assert not played.failures, of(played)
+
+    @pytest.mark.parametrize("seed", [178, 1053, 2062, 2282, 2374, 3714])
+    def test_an_offboarding_keeps_what_a_key_of_another_run_needs(self, seed: int) -> None:
+        """The other run creates its key after the offboarding has looked."""
+        played = simulate(with_offboard_beside(scenario_of(seed)))
         assert not played.failures, of(played)
 
     def test_a_key_does_not_outlive_its_run_with_an_identity_that_cannot_be_deleted(self) -> None:

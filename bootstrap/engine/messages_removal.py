@@ -116,5 +116,9 @@ def uses_unreadable(reason: str) -> str:
     return f"{USES_UNSEEN}: {reason}"
 
 
+def key_of_another_run(key_id: str) -> str:
+    return f"key {key_id}, which another run has created meanwhile"
+
+
 def first_use(uses: Sequence[str]) -> str:
     return uses[0] if len(uses) == 1 else f"{uses[0]}, and {len(uses) - 1} more"

@@ -7,6 +7,7 @@ already deleted counts as done; what is kept is reported with the reason and the
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_in_use
@@ -113,6 +114,10 @@ class Offboarding(Operation):
         for item in going:
             if self._stop.is_set():
                 raise messages.offboarding_interrupted(self.options.command)
+            needed = item.name in (StepRole.GRANT, StepRole.IDENTITY) and await self._removals.keys_since()
+            if needed:
+                self._keep_for_another_run(needed[0])
+                break
             if not await self._remove(item):
                 # The resources of a credential that Akka still has must not be removed.
                 if self.result.changed:
@@ -126,6 +131,14 @@ class Offboarding(Operation):
                 self._record(item.name, left.what, "left over")
         self.result.result = "done"
         await self._end()
+
+    def _keep_for_another_run(self, key_id: str) -> None:
+        """Keep what is still there of grant and identity, which a key that was created meanwhile needs."""
+        for item in self.result.removals:
+            if item.goes and item.name in (StepRole.GRANT, StepRole.IDENTITY) and not item.result:
+                why = messages_removal.key_of_another_run(key_id)
+                item.removal = replace(item.removal, fate=Disposition.KEEP, why=why)
+                self._notice(messages.kept_for_another_run(capitalised(item.removal.what), key_id))
 
     def _lost_run(self) -> LostRun | None:
         """The same as `Operation._lost_run`, but an earlier offboarding of the same record is accepted."""

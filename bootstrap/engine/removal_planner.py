@@ -6,6 +6,7 @@ Only resources that pullkey certainly created are removed; the identity only if 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from bootstrap.engine.locate import LocatedCredential, find
 from bootstrap.engine.result import RemovalResult, Result
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.verified_pulls import VerifiedPulls
+from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import NotShown, PullkeyError
 from bootstrap.model.key_ref import KeyRef
@@ -24,6 +26,9 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThere
+
+# How far the cloud's clock may be behind this machine's.
+_CLOCKS = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,9 @@ class RemovalPlanner:
         # Akka's list may still show records of keys that this command has deleted.
         self._deleted_keys: set[str] = context.shared.get("offboarded-keys", set)
         self.held_back: list[Entry] = []
+        self._began = clock.now()
+        self._elsewhere: set[str] = set()
+        """The identity's keys that Akka has for other registries."""
 
     async def look(self) -> None:
         """Decide on all removals, before the first change."""
@@ -102,6 +110,28 @@ class RemovalPlanner:
             items += self._of_keys(session, link, seen, others)
             items += await self._of_steps(session, link, seen, others)
             await self._report_missing_permissions(session)
+
+    async def keys_since(self) -> list[str]:
+        """The keys of the identity that another run has created since the look; none if they are not shown.
+
+        Read before grant and identity are removed: such a run has found them, and its key needs them. Where
+        any is removed, the look has shown no key but this credential's and those for other registries.
+        """
+        session, link = self._located.session, self._held.link
+        if session is None or link is None or session.key.supplied:
+            return []
+        try:
+            keys = await session.key.list_ours()
+        except PullkeyError:
+            return []  # the look has shown who uses it
+        known = {*self.keys_of(link)} | self._elsewhere | self._deleted_keys
+        # A list that lags may show a key that was deleted before, which is older.
+        since = self._began - _CLOCKS
+        return sorted(
+            one.key_id
+            for one in keys
+            if one.key_id not in known and (one.created is None or one.created >= since)
+        )
 
     async def _report_missing_permissions(self, session: Session) -> None:
         """Report the permissions that looking at what is to be removed, or removing it, takes in vain."""
@@ -245,6 +275,7 @@ class RemovalPlanner:
         uses = [*others, *seen.uses] or list(recorded.values())
         grant_uses = uses
         if uses and (elsewhere := await self._keys_elsewhere(session)):
+            self._elsewhere = elsewhere
             grant_uses = [*others, *await self._used(session, {*self.keys_of(link), *elsewhere})]
             grant_uses = grant_uses or [use for key_id, use in recorded.items() if key_id not in elsewhere]
         items = []
