@@ -205,3 +205,19 @@ class TestWhichSource:
         assert done.code == 3, done.text
         assert FORBIDDEN_UPLOAD in done.err
         assert gcr.changes() == []
+
+
+def test_a_key_that_akka_holds_stays_though_its_list_passes_the_record_over(
+    gcr: World, tmp_path: Path
+) -> None:
+    """Its run has ended, as that of a lost key; all that tells them apart is Akka's record."""
+    file = file_of(tmp_path / "registries.yaml", 1)
+    assert gcr.run("apply", "-f", file, "--yes").code == 0
+    (held,) = account(gcr).user_keys()
+    gcr.running.clock.advance(AN_HOUR)
+    gcr.fault("akka.docker.list-credentials=stale*9")
+
+    planned = gcr.run("apply", "-f", file, "--yes", env=on_another_machine(tmp_path))
+
+    assert "Delete 1 key of runs that did not end" in planned.text
+    assert held.id in {key.id for key in account(gcr).user_keys()}

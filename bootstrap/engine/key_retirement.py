@@ -16,6 +16,7 @@ from bootstrap.model.errors import KeyGone, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.observe import Absent, confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
@@ -127,12 +128,14 @@ class DeleteLostKeys(Step):
             return StepStatus(State.DONE, "no key of a lost run")
         named = ", ".join(key.key_id for key in self._keys)
         return StepStatus(
-            State.MISSING, f"{named}: created by a run that did not end, and never given to Akka"
+            State.MISSING, f"{named}: created by a run that did not end; no record of Akka's names it"
         )
 
     async def do(self) -> Done:
-        # Akka's records are read again: they are what shows that a key is not used.
-        in_use = (await self._context.keys_in_use(anew=True)).ids
+        in_use = await self._named_by_akka()
+        if in_use is None:
+            text = "Kept the keys of runs that did not end, since what Akka holds could not be read"
+            return Done(text, instead=text)
         deleted, kept = [], []
         for key in self._keys:
             if key.key_id in in_use:
@@ -147,6 +150,26 @@ class DeleteLostKeys(Step):
         texts = [f"Deleted {', '.join(deleted)}, of runs that did not end"] if deleted else []
         text = ". ".join([*texts, *kept]) or "No key of a lost run is left"
         return Done(text, instead=text)
+
+    async def _named_by_akka(self) -> set[str] | None:
+        """The keys that any of several lists of Akka's names; None without enough of them.
+
+        Only its record tells a key in use from a lost one, and a list may pass a record over, or lag.
+        """
+        found: set[str] = set()
+
+        async def collect() -> set[str] | None:
+            found.update((await self._context.keys_in_use(anew=True)).ids)
+            return None  # so that all the reads are done
+
+        try:
+            seen = await confirm_absent(
+                collect, contradicted_by="it was created for this secret", deadline=self._context.deadline
+            )
+        except PullkeyError as error:
+            self._context.trace(f"keys of lost runs are kept, since Akka cannot be read ({error.what})")
+            return None
+        return found if isinstance(seen, Absent) else None
 
     def script(self) -> Script:
         return Script(do="\n".join(self._session.key.delete_command(key.key_id) for key in self._keys))
