@@ -19,7 +19,7 @@ OF_ITS_OWN = {
     # Waits for other programs of this machine, or shows the user that time passes.
     "bootstrap/akka/process_tree.py",
     "bootstrap/files/input_file.py",
-    "bootstrap/output/progress.py",
+    "bootstrap/output/plain_progress.py",
     "bootstrap/output/fleet_progress.py",
 }
 ASKING = [
