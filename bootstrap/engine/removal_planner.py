@@ -341,7 +341,7 @@ async def _fate_of_step(step: Step) -> Removal | None:
 
 def _names_key(one: KeyRef | None, other: KeyRef) -> bool:
     """Whether one reference names the key of the other. Key ids may be unique only within an identity: that
-    of an Azure token is a slot and a second.
+    of an Azure token is a slot and a moment.
     """
     return (
         one is not None
