@@ -146,7 +146,8 @@ def test_a_listing_tells_what_is_due_by_the_file(gcr: World, file: Path) -> None
     time.sleep(1.1)
     done = gcr.run("list", "-f", str(file), "--only", CONTAINERS, "--output", "json")
     (one,) = done.json["targets"]
-    assert one["credential"]["due"] == "it is 1 min old"
+    # An uploaded key's certificate is valid from minutes before, for clocks that are behind.
+    assert re.fullmatch(r"it is \d min old", one["credential"]["due"])
 
 
 def test_the_page_of_a_project(gcr: World, tmp_path: Path) -> None:

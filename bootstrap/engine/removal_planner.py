@@ -27,8 +27,8 @@ from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThere
 
-# How far the cloud's clock may be behind this machine's.
-_CLOCKS = dt.timedelta(minutes=5)
+# How far the cloud's clock may be behind this machine's, and an uploaded key's certificate before its upload.
+_CLOCKS = dt.timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
