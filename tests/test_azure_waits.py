@@ -128,3 +128,17 @@ class TestTokenOperations:
         }
         done = acr.onboard(*ONLY_CHECKOUT)
         assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_secret_that_some_servers_do_not_know_yet_is_not_reported_as_one_that_does_not_pull(
+    acr: World, refusals: int
+) -> None:
+    """Right after a rotation, the servers of Entra that answer differ."""
+    assert acr.onboard().code == 0
+    acr.fault(f"registry.GetToken=401*{refusals}")
+
+    verified = acr.run("verify", NAME, "--credential-stdin", stdin=acr.held(NAME).password)
+
+    assert verified.code == 0, verified.text
+    assert "does not pull" not in verified.text

@@ -28,6 +28,10 @@ AGAIN_SECONDS = 2.0
 """Seconds between a read that did not show something and the read that is trusted."""
 
 
+_PULL_PAUSES = (AGAIN_SECONDS, 4.0)
+"""Seconds before each further pull. Some servers refuse a new key that others accept already."""
+
+
 class Verification(TargetOperation):
     """One verification. Its options have `dry_run` set.
 
@@ -96,9 +100,14 @@ class Verification(TargetOperation):
         username = await username_in_akka(self.session) or ""
         credential = Credential(await self.session.server(), username, password, KeyRef("", "", ""))
         challenge = await self._examination.trusted_challenge()
-        attempt = await try_once(
-            probe, challenge, credential, deadline=self.context.deadline, trace=self.context.trace
-        )
+        pauses = _PULL_PAUSES if self.session.waits_for_spreading else ()
+        for pause in (*pauses, None):
+            attempt = await try_once(
+                probe, challenge, credential, deadline=self.context.deadline, trace=self.context.trace
+            )
+            if pause is None or attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
+                break
+            await asyncio.sleep(pause)
         if attempt.verdict is Verdict.PULLS and attempt.proven:
             self.result.verified = f"it {attempt.detail}"
         elif attempt.verdict is Verdict.PULLS:
