@@ -329,8 +329,12 @@ class HandoffStep(Step):
         what = self.record.classify(seen)
         # Removal is by name: it would remove the record of another run too, which a list that lags does not
         # show, and which this run's registration may have replaced.
-        shared = self._answer is not _Answer.REFUSED and await self.others_at_work()
-        removable = not (replaced or self._unconfirmed or self._contested or shared)
+        removable = not (
+            replaced
+            or self._unconfirmed
+            or self._contested
+            or (self._answer is not _Answer.REFUSED and await self.others_at_work())
+        )
         if what in (ShownRecord.OURS, ShownRecord.OURS_TRUNCATED):
             if not removable:
                 raise messages.akka_holds_key(key_id, name, self._unconfirmed)

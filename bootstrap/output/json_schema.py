@@ -14,6 +14,7 @@ from bootstrap.output.json_schema_fleet import ended, imported, listed, of_a_fil
 from bootstrap.output.json_schema_parts import (
     AKKA_SECRET,
     CODE,
+    ERROR_OBJECT,
     EXIT_CODE,
     FAULTS,
     OLD_NAME_OF_FIX,
@@ -68,7 +69,7 @@ def _ended_early() -> dict[str, Any]:
             "command": {**TEXT_OR_NULL, "description": "The command; null for an unknown one."},
             "result": {"enum": ["usage", "refused", "failed", "interrupted"]},
             "exit_code": EXIT_CODE,
-            "error": object_of({"code": CODE, "what": TEXT, "fix": TEXT, "mend": OLD_NAME_OF_FIX}),
+            "error": ERROR_OBJECT,
             "problems": PROBLEMS,
             "faults": {**FAULTS, "description": "All that is wrong with a file of registries."},
         }

@@ -38,12 +38,8 @@ AKKA = object_of(
 AKKA_SECRET = object_of({**AKKA["properties"], "secret_name": TEXT})
 CODE = {**TEXT, "description": "The stable code of the situation, as `pullkey explain` takes it."}
 LEFT_OVER = list_of(object_of({"code": CODE, "what": TEXT, "command": TEXT}))
-ERROR = {
-    "oneOf": [
-        {"type": "null"},
-        object_of({"code": CODE, "what": TEXT, "fix": TEXT, "mend": OLD_NAME_OF_FIX}),
-    ]
-}
+ERROR_OBJECT = object_of({"code": CODE, "what": TEXT, "fix": TEXT, "mend": OLD_NAME_OF_FIX})
+ERROR = {"oneOf": [{"type": "null"}, ERROR_OBJECT]}
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 KEY = {
     "oneOf": [
