@@ -85,6 +85,33 @@ def test_a_seed_plays_alike_in_another_process() -> None:
     assert len(set(printed[0].split())) > 50
 
 
+def test_a_simulation_touches_nothing_outside() -> None:
+    """No file, name, socket or process of the machine that it runs on: neither may decide a seed."""
+    code = (
+        "import os, sys\n"
+        "from bootstrap.testing.simulation.scenario import scenario_of\n"
+        "from bootstrap.testing.simulation.seams import simulated\n"
+        "from bootstrap.testing.simulation.world import simulate\n"
+        "def seen(event, values):\n"
+        "    outside = event.startswith(('socket.', 'subprocess.', 'os.mkdir', 'os.remove', 'os.rename', 'os.listdir'))\n"
+        "    if playing and (outside or event == 'open' and not str(values[0]).endswith(('.py', '.pyc'))):\n"
+        "        print(event, values)\n"
+        "        os._exit(1)\n"
+        "playing = False\n"
+        "sys.addaudithook(seen)\n"
+        "with simulated():\n"
+        "    simulate(scenario_of(0))\n"
+        "    playing = True\n"
+        "    for seed in range(300):\n"
+        "        simulate(scenario_of(seed))\n"
+        "    playing = False\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 # -- what seeds have found, kept as the smallest scenario ----------------------------------------------------
 
 SEEDS_FOUND = {

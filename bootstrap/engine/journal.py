@@ -74,6 +74,11 @@ class Record:
         return [one for entry in self.entries for one in entry.left_over]
 
     @property
+    def document(self) -> dict[str, Any]:
+        """As it is written; it shares its entries' dictionaries."""
+        return {**vars(self), "entries": [vars(entry) for entry in self.entries]}
+
+    @property
     def summary(self) -> str:
         """The run and how it ended, in a few words."""
         return messages.run_summary(self.run_id, self.begun, ended=self.ended)
@@ -286,7 +291,7 @@ class Journal:
 
     def _write(self) -> None:
         """Write the file atomically and synced to the disk: a torn record is worse than none."""
-        record = asdict(self._record)
+        record = self._record.document
         text = json.dumps({**record, _DIGEST: _digest(record)}, separators=(",", ":"))
         self._directory.write(self._file, text.encode())
 

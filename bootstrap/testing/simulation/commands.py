@@ -32,7 +32,6 @@ from bootstrap.testing.simulation.target import SimulatedTarget
 
 STATE = Path("/state")
 _CALL_SECONDS = 30.0
-_ASSEMBLY = Assembly(STATE)
 
 
 class CommandRun:
@@ -43,6 +42,7 @@ class CommandRun:
         self.ended = CommandResult()
         self._target = target
         self.process = process
+        self._assembly = Assembly(STATE)
 
     async def __call__(self) -> None:
         work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -77,7 +77,7 @@ class CommandRun:
     async def _run(self, target: Any, session: Any, context: RunContext, options: RunOptions) -> None:
         opened = await self._opened(target, session, context)
         # As `pullkey rotate` has done before.
-        run = _ASSEMBLY.run(opened, options, akka_checked=self.command.verb == "rotate")
+        run = self._assembly.run(opened, options, akka_checked=self.command.verb == "rotate")
         self._calls_within(context)
         self.process.interrupt = run.interrupt
         outcome = await run.execute()
@@ -116,7 +116,7 @@ class CommandRun:
         scope = await self._akka.scope_by_name()
         held = next((one for one in await self._akka.credentials_with([name]) if one.name == name), None)
         if held is None:
-            journal = _ASSEMBLY.journal(scope, name)
+            journal = self._assembly.journal(scope, name)
             lost = journal.left_behind()
             if lost is not None and (journal.at_work or being_removed(lost) is None):
                 raise PullkeyError(f"run {lost.run_id} did not end", code=Code.RUN_UNFINISHED)
@@ -135,7 +135,7 @@ class CommandRun:
         await located.session.connect()
         options = OffboardOptions(yes=True, command=f"pullkey offboard {name}")
         opened = await self._opened(located.target, located.session, located.context)
-        work = _ASSEMBLY.offboarding(located, opened, options)
+        work = self._assembly.offboarding(located, opened, options)
         self._calls_within(located.context)
         self.process.interrupt = work.interrupt
         result = await work.execute()

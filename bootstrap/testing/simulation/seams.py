@@ -65,6 +65,8 @@ def simulated() -> Iterator[None]:
         "bootstrap.plugin.entry_points.names": lambda: [provider.name],
         "bootstrap.plugin.entry_points.load": lambda _: provider,
         "bootstrap.plugin.context.uuid": SimpleNamespace(uuid4=_uuid4),
+        "bootstrap.engine.image_check.nearest_image": _nearest_image,
+        "bootstrap.engine.pull_check.nearest_image": _nearest_image,
         "bootstrap.registry.verification.exchange": _exchange,
         "bootstrap.registry.verification.fetch_challenge": _challenge,
     }
@@ -102,6 +104,11 @@ def _uuid4() -> uuid.UUID:
 
 async def _challenge(host: str, **_: Any) -> Challenge | PullAttempt:
     return Challenge("bearer", f"https://{host}/token", host)
+
+
+async def _nearest_image(*_: object, **_named: object) -> str:
+    """The registry lists no images."""
+    return ""
 
 
 async def _exchange(probe: Probe, _: Challenge, credential: Credential | None, **_named: Any) -> PullAttempt:
