@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,8 +99,20 @@ class AkkaCli(ProjectLookup):
 
     # -- credentials: changing -------------------------------------------------------------------------------
 
-    async def add_credentials(self, secret_name: str, credential: Credential) -> None:
+    async def add_credentials(
+        self,
+        secret_name: str,
+        credential: Credential,
+        *,
+        before_retry: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """`akka docker add-credentials`: create or replace the secret, and add it to the project.
+
+        Args:
+            secret_name: the secret.
+            credential: what it is to hold.
+            before_retry: called before it is sent again, such as after a lost answer: raises an error if the
+                secret must not be replaced any more.
 
         Raises:
             ChangeRefused: the command was refused before it wrote anything.
@@ -117,7 +129,7 @@ class AkkaCli(ProjectLookup):
             f"--docker-email={credential.email}",
             *self.scope.arguments(),
         ]
-        answer = await self._change(arguments, password=credential.password)
+        answer = await self._change(arguments, password=credential.password, before_retry=before_retry)
         if answer.code != 0:
             # An earlier try without an answer may have written something.
             if not answer.retried and is_refusal(answer.error_text):

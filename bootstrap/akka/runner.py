@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bootstrap.akka import messages
@@ -80,11 +80,23 @@ class AkkaRunner:
             answer = await self._run(arguments)
         return answer
 
-    async def _change(self, arguments: Sequence[str], *, password: Secret | None = None) -> CliAnswer:
+    async def _change(
+        self,
+        arguments: Sequence[str],
+        *,
+        password: Secret | None = None,
+        before_retry: Callable[[], Awaitable[None]] | None = None,
+    ) -> CliAnswer:
         """Run a command that changes something, with retries after a lost answer or a transient error.
 
         All of these commands are idempotent: registering creates or replaces, and removing what was already
-        removed changes nothing.
+        removed changes nothing. But a lost answer takes a minute, in which others may have changed what it
+        was sent for.
+
+        Args:
+            arguments: of the CLI.
+            password: the registry's, if it takes one.
+            before_retry: checks that it may be sent again; raises an error if not.
 
         Raises:
             OutcomeUnknown: the command did not end in time.
@@ -103,6 +115,8 @@ class AkkaRunner:
                     return replace(answer, retried=retried)
             retried = True
             await asyncio.sleep(pause)
+            if before_retry is not None:
+                await before_retry()
         raise AssertionError("the last try either returns or raises")
 
     async def _run(

@@ -18,7 +18,6 @@ from bootstrap.cli.project_command import (
 from bootstrap.model.change import Change
 from bootstrap.model.errors import ExitCode
 from bootstrap.output.terminal import say
-from bootstrap.plugin.step import StepRole
 
 if TYPE_CHECKING:
     from bootstrap.engine.result import Result
@@ -121,7 +120,7 @@ def _age_and_expiry(key: KeyFacts | None) -> str:
 
 
 async def rotate_in_file(values: Mapping[str, Any]) -> int:
-    from bootstrap.fleet.planner import RECOVERY, Action
+    from bootstrap.fleet.rotations import keep_only_rotations
 
     found = registries_of(values)
     entries = tuple(one for one in found.entries if not one.remove)
@@ -131,17 +130,7 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
     async with open_file(registries, values, rotate=not values["due"]) as job:
 
         def rotations(plan: Sequence[Planned]) -> None:
-            others = 0
-            for one in plan:
-                if one.attention:
-                    one.exit_code = one.exit_code or ExitCode.DRIFT
-                # A rotation also completes an earlier one that was interrupted or left something over.
-                fixes_key = one.action is Action.REPAIR and {StepRole.KEY, RECOVERY} & one.steps.keys()
-                if one.action.changes and one.action is not Action.ROTATE and not fixes_key:
-                    others += 1
-                    one.reasons = [f"it needs {one.action}, not a rotation", *one.reasons]
-                    one.action, one.steps = Action.KEEP, {}
-                    one.exit_code = ExitCode.DRIFT
+            others = keep_only_rotations(plan)
             if others:
                 job.reporter.notice(
                     f"{others} target{'s need' if others != 1 else ' needs'} something else than a "

@@ -176,7 +176,9 @@ class HandoffStep(Step):
         await self.note(ASKED)
         self._answer = _Answer.UNKNOWN
         try:
-            await self._akka.add_credentials(self._secret_name, credential)
+            await self._akka.add_credentials(
+                self._secret_name, credential, before_retry=lambda: self._check_again(credential)
+            )
         except ChangeRefused:
             if first:
                 self._answer = _Answer.REFUSED
@@ -186,6 +188,27 @@ class HandoffStep(Step):
             self._context.deadline.settle()
         self._answer = _Answer.ACCEPTED
         await self.note(ACCEPTED)
+
+    async def _check_again(self, credential: Credential) -> None:
+        """Check that a registration may be sent again: others may have changed something since it was sent.
+
+        Raises:
+            LostRace: Akka holds another run's key by now, or this run's was deleted.
+        """
+        await self._yield_to_winner()
+        key, key_id = self._session.key, credential.link.key_id
+        if key.supplied:
+            return
+        try:
+            found = await confirm_absent(
+                lambda: key.facts(key_id),
+                contradicted_by="its creation was answered",
+                deadline=self._context.deadline,
+            )
+        except PullkeyError:
+            return  # it was verified, and cannot be read now
+        if isinstance(found, Absent):
+            raise messages.key_deleted_meanwhile(key_id, self._secret_name)
 
     async def look_again(self) -> str:
         """Check that Akka still has the record: a run that read it earlier may have registered over it.

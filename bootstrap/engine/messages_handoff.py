@@ -85,6 +85,14 @@ def record_removed_meanwhile(secret_name: str) -> LostRace:
     )
 
 
+def key_deleted_meanwhile(key_id: str, secret_name: str) -> LostRace:
+    return LostRace(
+        f"Key {key_id}, of this run, was deleted before Akka answered that it holds it as {secret_name}",
+        fix="Another command has removed this credential meanwhile. Run it again, if it is to be there.",
+        code=Code.CONCURRENT_CHANGE,
+    )
+
+
 def not_seen_again(secret_name: str, error: Exception) -> str:
     """Another run was active, and Akka cannot be asked whether it has registered over this run's record."""
     return (

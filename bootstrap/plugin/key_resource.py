@@ -278,6 +278,21 @@ class KeyResource(KeyKind[K, N]):
         own = alone and len(appeared) <= self.attempt.unanswered
         return LostKeys(ours=rest) if own else LostKeys(perhaps=rest)
 
+    async def _lost_by_now(self, intent: Intent, deadline: Deadline) -> LostKeys:
+        """The keys that the unanswered requests of an intent may have created.
+
+        Read again while none is shown: neither the list nor a new identity is shown at once, and nothing else
+        accounts for such a key.
+        """
+        before = {*intent["before"], *(self.before or ()), *intent.get("in_use", ())}
+        lost = LostKeys()
+        for pause in (0.0, *SETTLE_PAUSES):
+            await asyncio.sleep(min(pause, deadline.left))
+            lost = await self._lost(before, identity_stays=bool(intent.get("identity_stays")))
+            if lost.ours or lost.perhaps:
+                break
+        return lost
+
     async def _recorded_ids(self) -> Collection[str] | None:
         """The keys that Akka's records name now; None if Akka cannot be asked."""
         try:
@@ -308,10 +323,7 @@ class KeyResource(KeyKind[K, N]):
                     tell=self._of.context.tell,
                 )
             else:
-                lost = await self._lost(
-                    {*intent["before"], *(self.before or ()), *intent.get("in_use", ())},
-                    identity_stays=bool(intent.get("identity_stays")),
-                )
+                lost = await self._lost_by_now(intent, deadline)
                 for one in lost.ours:
                     await self.delete_by_id(one, deadline)
                 deleted = [*lost.ours]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
@@ -25,12 +24,12 @@ from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.context import RunContext
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
 from bootstrap.testing.simulation.ended import CommandResult
+from bootstrap.testing.simulation.file_commands import FileCommand
 from bootstrap.testing.simulation.process import Process
 from bootstrap.testing.simulation.scenario import Command
-from bootstrap.testing.simulation.seams import PROGRAM
+from bootstrap.testing.simulation.seams import PROGRAM, STATE
 from bootstrap.testing.simulation.target import SimulatedTarget
 
-STATE = Path("/state")
 _CALL_SECONDS = 30.0
 
 
@@ -54,7 +53,7 @@ class CommandRun:
         self._akka = AkkaCli(AkkaScope(PROJECT, OWNER), self._deadline, lambda _: None, PROGRAM)
         begin = clock.monotonic()
         try:
-            await work[self.command.verb]()
+            await (self._on_a_file if self.command.file else work[self.command.verb])()
         except PullkeyError as error:
             # What the command prints, and how it ends.
             self.ended.result, self.ended.exit_code, self.ended.error = "failed", error.exit_code, error
@@ -81,12 +80,19 @@ class CommandRun:
         self._calls_within(context)
         self.process.interrupt = run.interrupt
         outcome = await run.execute()
-        ended = self.ended
-        ended.result, ended.exit_code, ended.error = outcome.result, outcome.exit_code, outcome.error
-        ended.left_over, ended.notices = outcome.left_over, outcome.notices
-        ended.key_id = str(outcome.credential.get("key_id") or "")
-        if outcome.problems:
-            ended.notices = [*ended.notices, *(f"{one.what} {one.fix}" for one in outcome.problems)]
+        self.ended.of(outcome, notices=outcome.notices)
+        self.ended.key_id = str(outcome.credential.get("key_id") or "")
+
+    def _prepare(self, context: RunContext) -> None:
+        context.audit = self._says
+        self._calls_within(context)
+
+    async def _on_a_file(self) -> None:
+        work = FileCommand(self.command, self._target, self._prepare)
+        self.process.interrupt = work.interrupt
+        result = await work.execute()
+        self.ended.of(result, notices=[*result.planned.notices, *result.notices, *work.notices])
+        self.ended.key_id = result.key_id
 
     async def _onboard(self) -> None:
         context = self._context()
@@ -139,9 +145,7 @@ class CommandRun:
         self._calls_within(located.context)
         self.process.interrupt = work.interrupt
         result = await work.execute()
-        ended = self.ended
-        ended.result, ended.exit_code, ended.error = result.result, result.exit_code, result.error
-        ended.left_over, ended.notices = result.left_over, list(result.notices)
-        ended.notices += [
+        removals = [
             f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in result.removals
         ]
+        self.ended.of(result, notices=[*result.notices, *removals])

@@ -43,6 +43,10 @@ class Disk:
     _handles: dict[int, _Handle] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(3))
 
+    def journals(self) -> list[bytes]:
+        """The journals of runs that have not ended, or have left something over."""
+        return [data for file, data in self.files.items() if "/journal/" in file]
+
     def open(self, file: str, process: Owner) -> int:
         """Open a lock file; return its descriptor."""
         number = next(self._numbers)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bootstrap.engine.result import Result
 from bootstrap.model.change import Change
 from bootstrap.model.errors import LeftOver
 
@@ -25,6 +27,17 @@ class CommandResult:
     says: list[Change] = field(default_factory=list)
     key_id: str = ""
     seconds: float = 0.0
+
+    def of(self, result: Result, *, notices: Sequence[str]) -> None:
+        """Take what an operation has reported.
+
+        Args:
+            result: its result.
+            notices: what is shown besides.
+        """
+        self.result, self.exit_code, self.error = result.result, result.exit_code, result.error
+        self.left_over = list(result.left_over)
+        self.notices = [*notices, *(f"{one.what} {one.fix}" for one in result.problems)]
 
     @property
     def succeeded(self) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -31,6 +32,9 @@ class Stuck(Exception):
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs ready tasks, then jumps to the next timer. It has no files, threads or signals, and no network."""
 
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
@@ -38,7 +42,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._seconds
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # the stub ties the arguments to the callback
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run the callback after those that are ready."""
@@ -54,7 +58,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """
         ready, timers = self._ready, self._scheduled
         while timers and timers[0].cancelled():
-            heapq.heappop(timers)._scheduled = False
+            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
         if not ready:
             if not timers:
                 raise Stuck
@@ -62,7 +66,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         due = self._seconds + _RESOLUTION_SECONDS
         while timers and timers[0].when() < due:
             timer = heapq.heappop(timers)
-            timer._scheduled = False
+            timer._scheduled = False  # type: ignore[attr-defined]
             ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()

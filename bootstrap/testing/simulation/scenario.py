@@ -23,6 +23,7 @@ class Command:
         interrupt_at: the number of the point at which Ctrl-C is pressed; 0 for none.
         timeout: its --timeout, in seconds.
         keep_old: the grace period of a replaced key, in seconds.
+        file: whether it is the command for a file, with one target: `apply`, `rotate -f`, `offboard -f`.
     """
 
     verb: Verb
@@ -32,9 +33,10 @@ class Command:
     interrupt_at: int = 0
     timeout: float = 600.0
     keep_old: float = 0.0
+    file: bool = False
 
     def __str__(self) -> str:
-        parts = [f"{self.verb} on machine {self.machine}"]
+        parts = [f"{self.verb}{' of a file' * self.file} on machine {self.machine}"]
         parts += [f"after {self.start:.1f} s"] * bool(self.start)
         parts += [f"killed at point {self.kill_at}"] * bool(self.kill_at)
         parts += [f"interrupted at point {self.interrupt_at}"] * bool(self.interrupt_at)
@@ -151,6 +153,18 @@ def with_offboard_beside(scenario: Scenario) -> Scenario:
         for commands in scenario.rounds
     )
     return _distinguishable(replace(scenario, rounds=rounds))
+
+
+def with_files(scenario: Scenario) -> Scenario:
+    """The scenario with about half of its commands as those for a file.
+
+    It is drawn apart from the rest, so that a seed's own scenario stays what it is.
+    """
+    dice = random.Random(f"{scenario.seed} file")  # noqa: S311  - repeatable on purpose
+    rounds = tuple(
+        tuple(replace(each, file=dice.random() < 0.5) for each in commands) for commands in scenario.rounds
+    )
+    return replace(scenario, rounds=rounds)
 
 
 def _distinguishable(scenario: Scenario) -> Scenario:

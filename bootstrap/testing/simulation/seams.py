@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from unittest import mock
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PROGRAM = sys.executable
 """Replaces the path of `akka`: it exists, and is never run."""
+STATE = Path("/state")
+"""The state directory, on the disk of a simulated machine."""
 
 
 class Surroundings(Protocol):

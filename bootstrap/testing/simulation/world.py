@@ -11,7 +11,7 @@ from bootstrap.testing.simulation import seams
 from bootstrap.testing.simulation.akka import SimulatedAkka
 from bootstrap.testing.simulation.chance import Chance
 from bootstrap.testing.simulation.cloud import SimulatedCloud
-from bootstrap.testing.simulation.commands import STATE, CommandRun
+from bootstrap.testing.simulation.commands import CommandRun
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.invariants import Failure, Invariants
 from bootstrap.testing.simulation.loop import Stuck, VirtualLoop
@@ -20,7 +20,6 @@ from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.target import SimulatedTarget
 
 _MACHINES = 3
-_JOURNALS = f"{STATE}/journal/"
 _SETTLE_SECONDS = 900.0
 """Seconds until all replicas know of all changes, and everything a killed process had started has ended."""
 
@@ -96,7 +95,7 @@ class World:
 
     def is_in_a_journal(self, text: str) -> bool:
         """Whether a journal names it, on any machine."""
-        return any(text in data.decode() for machine in self.machines for data in _journals(machine))
+        return any(text in data.decode() for machine in self.machines for data in machine.disk.journals())
 
     def play(self) -> Played:
         """Play it to its end."""
@@ -178,7 +177,7 @@ class World:
     def _lost(self, machine: int) -> list[Verb]:
         """The commands that continue with the journals of a machine."""
         found: list[Verb] = []
-        for data in _journals(self.machines[machine]):
+        for data in self.machines[machine].disk.journals():
             word = str(json.loads(data)["command"]).split()[1]
             verb: Verb = "offboard" if word == "offboard" else "rotate" if word == "rotate" else "onboard"
             # What Akka does not hold cannot be rotated.
@@ -217,11 +216,6 @@ class World:
         if identity is not None and not identity.deleted:
             self.keys_of_others.add(self.cloud.add_key(identity.uid))
             self.invariants.others_changed_by_themselves()
-
-
-def _journals(machine: Machine) -> list[bytes]:
-    """The journals on the disk of a machine."""
-    return [data for file, data in machine.disk.files.items() if file.startswith(_JOURNALS)]
 
 
 def simulate(scenario: Scenario) -> Played:
