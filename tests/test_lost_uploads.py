@@ -18,8 +18,9 @@ import pytest
 from cryptography import x509
 
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.credential_life import KINDS, Life
 from bootstrap.testing.harness.fork_server import fork_server
-from bootstrap.testing.harness.kill_points import descendants, wait_until
+from bootstrap.testing.harness.kill_points import Point, Victim, descendants, wait_until
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME, account, cloud_picture, project
 
@@ -118,6 +119,24 @@ def test_a_target_deletes_what_runs_for_it_left_and_nothing_of_others(gcr: World
         )
         assert done.code == 0, done.text
     assert not lost & {key.id for key in account(gcr).user_keys()}
+
+
+def test_an_onboarding_deletes_the_key_of_a_lost_one_however_late_akka_answers(
+    gcr: World, tmp_path: Path
+) -> None:
+    """The key is known by the Akka secret that it is for, and whose project and owner Akka shows."""
+    killed = Victim(Life(gcr, KINDS["gcr-auto"]), "onboard", fork_server())
+    assert killed.killed(Point("iam.UploadServiceAccountKey", 1, "after"))
+    (lost,) = account(gcr).user_keys()
+    gcr.running.clock.advance(AN_HOUR)
+
+    gcr.fault("akka.projects.get=slow=3")
+    done = gcr.run("onboard", "gcr", *AUTO, "--yes", env=on_another_machine(tmp_path))
+
+    assert done.code == 0, done.text
+    assert f"Deleted {lost.id}" in done.err
+    (held,) = account(gcr).user_keys()
+    assert held.id != lost.id
 
 
 class TestWhichSource:

@@ -77,7 +77,7 @@ class TargetOperation(Operation):
         )
         self._held = self._examination.held
         context.held = self._held
-        context.place = lambda: self.akka.resolved.place_everywhere(options.secret_name)
+        context.place = self._place
         context.in_use = AsyncOnce(lambda: keys_in_use(self.akka))
         key_pending = self._examination.key_pending
         self.handoff = HandoffStep(session, context, self.akka, options.secret_name, key_pending=key_pending)
@@ -97,6 +97,10 @@ class TargetOperation(Operation):
                     session, context, grace=options.grace, overlap=options.overlap, key_pending=key_pending
                 )
             )
+
+    async def _place(self) -> str:
+        await self._examination.akka_problems()  # Akka's names are read there
+        return self.akka.resolved.place_everywhere(self.options.secret_name)
 
     async def _close(self) -> None:
         await self.session.close()

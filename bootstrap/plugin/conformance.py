@@ -4,6 +4,7 @@ the emulator holds.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
@@ -66,6 +67,9 @@ class ConformanceCase:
             names (`PULLKEY_NAME_IMAGE`, `..._SERVER` or `..._REGISTRY`).
         creates_key: whether pullkey creates the key; otherwise the user supplies a password.
         disables_key: whether a replaced key is disabled before it is deleted.
+        lost_keys_deleted_after: how long after a run was killed the next one for the same Akka secret, on any
+            machine, recognises the key that it left by a mark in the cloud, and deletes it
+            (`Keys.lost_keys`). None if another machine can only report such a key.
         provider: set by the suite.
     """
 
@@ -78,4 +82,5 @@ class ConformanceCase:
     image: str = ""
     creates_key: bool = True
     disables_key: bool = False
+    lost_keys_deleted_after: dt.timedelta | None = None
     provider: str = ""

@@ -127,6 +127,11 @@ async def ask_nobody(_what: str) -> Secret | None:
     return None
 
 
+async def nowhere() -> str:
+    """The `place` of a command without Akka."""
+    return ""
+
+
 @dataclass
 class RunContext:
     """The run that a session belongs to.
@@ -147,7 +152,7 @@ class RunContext:
         audit: records each change; the engine calls it.
         sleep: waits for a number of seconds; other targets may run meanwhile.
         place: identifies the target's Akka secret in the same way on every machine, as `acme/shop NAME`; ""
-            if owner or project have not been read. A provider can mark with it what the run creates.
+            if Akka shows no owner or project. A provider can mark with it what the run creates.
         in_use: lists the keys that Akka's records name in all projects (`keys_in_use`); None if the command
             has no Akka.
         undo_deadline: when the undo of a failed run should be complete; None unless undoing.
@@ -164,7 +169,7 @@ class RunContext:
     shared: Shared = field(default_factory=Shared)
     audit: Audit = not_recorded
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    place: Callable[[], str] = str
+    place: Callable[[], Awaitable[str]] = nowhere
     in_use: Callable[[], Awaitable[KeysInUse]] | None = None
     undo_deadline: Deadline | None = None
 

@@ -186,7 +186,7 @@ class Key(KeyResource[Any, Created]):
 
     async def lost_keys(self) -> list[KeyFacts]:
         session = self._session
-        place, held = session.context.place(), await session.context.held_credential()
+        place, held = await session.context.place(), await session.context.held_credential()
         if not place or (held is not None and (held.empty or held.link is None)):
             return []  # Akka may hold a key without naming it
         named = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
-from bootstrap.plugin.step import Intent, Script
+from bootstrap.plugin.step import Intent, Script, StepStatus
 from providers.gcr import cloud, upload
 from providers.gcr.account_session import AccountSession
 from providers.gcr.key import Created, Key
@@ -31,6 +31,7 @@ class UploadedKey(Key):
     def __init__(self, session: AccountSession, identity: Identity, key_policy: KeyPolicy) -> None:
         super().__init__(session, identity, key_policy)
         self._pair: KeyPair | None = None
+        self._place = ""
         self._account: Any = None
 
     @property
@@ -40,10 +41,14 @@ class UploadedKey(Key):
     def warning(self) -> str:
         return ""
 
+    async def look_now(self) -> StepStatus:
+        self._place = await self._session.context.place()
+        return await super().look_now()
+
     def _own_pair(self) -> KeyPair:
         if self._pair is None:
             context = self._session.context
-            mark = Mark.of_run(context.place(), context.run_id, context.deadline.left)
+            mark = Mark.of_run(self._place, context.run_id, context.deadline.left)
             self._pair = make_pair(self._key_policy.life, mark.serial)
         return self._pair
 

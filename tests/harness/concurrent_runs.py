@@ -29,6 +29,7 @@ from bootstrap.testing.harness.world import Result
 _IDENTITY = {
     "gcr": "--service-account",
     "gcr-upload": "--service-account",
+    "gcr-auto": "--service-account",
     "acr": "--app-name",
     "acr-token": "--app-name",
 }

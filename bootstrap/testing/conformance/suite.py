@@ -39,7 +39,7 @@ from bootstrap.testing.harness.fault_cases import all_cases, selection
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_named
-from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, MACHINES, Point, points_of
+from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, Point, machines_of, points_of
 from bootstrap.testing.harness.kill_verdict import forget, judge
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.rehearsals import Workers
@@ -518,7 +518,7 @@ class TestKill:
             every = points_of(trial.victim(command))
         wrong: list[str] = []
         for point in every if full else [one for one in every if one.where != JOURNAL]:
-            for machine in MACHINES if full else MACHINES[:1]:
+            for machine in machines_of(conformance_case) if full else ["same"]:
                 with begin(conformance_case) as trial:
                     wrong += self._tried(trial, command, point, machine)
         require(
@@ -534,7 +534,7 @@ class TestKill:
     def _tried(trial: Trial, command: str, point: Point, machine: str) -> list[str]:
         victim = trial.victim(command)
         reached = victim.killed(point)
-        if machine == "another":
+        if machine != "same":
             forget(victim)
         verdict = judge(victim, [point], machine, trial.life.before, reached=reached)
         return [] if verdict.good else [str(verdict), *verdict.said.strip().splitlines()[-12:]]

@@ -23,7 +23,7 @@ from typing import Literal
 from bootstrap.plugin.conformance import InventoryItem
 from bootstrap.sandbox.calls import Call
 from bootstrap.sandbox.faults import Fault
-from bootstrap.testing.harness.credential_life import Life, living
+from bootstrap.testing.harness.credential_life import KINDS, Life, living
 from bootstrap.testing.harness.fork_server import ForkServer
 from bootstrap.testing.harness.inventory import is_key, key_id
 from bootstrap.testing.harness.journal_crash import COUNTED
@@ -31,7 +31,10 @@ from bootstrap.testing.harness.world import Result
 
 JOURNAL = "journal"
 COMMANDS = ("onboard", "rotate", "rotate --keep-old 0", "offboard")
-MACHINES = ("same", "another")
+MACHINES = ("same", "another", "later")
+"""Where the command is given again: where it was killed, or on a machine without its journal, at once or only
+after `ConformanceCase.lost_keys_deleted_after`.
+"""
 CRASHING = "bootstrap.testing.harness.journal_crash:main"
 When = Literal["before", "after"]
 _SECONDS = 60.0
@@ -243,6 +246,12 @@ def _points(calls: Sequence[Call], alone: Result) -> list[Point]:
             found += [Point(name, counts[name], when) for when in _BOTH]
     writings = int(alone.err.rpartition(COUNTED)[2].split()[0])
     return found + [Point(JOURNAL, number, when) for number in range(1, writings + 1) for when in _BOTH]
+
+
+def machines_of(kind: str) -> list[str]:
+    """Those of `MACHINES` that differ for a kind."""
+    marked = KINDS[kind].lost_keys_deleted_after is not None
+    return [one for one in MACHINES if one != "later" or marked]
 
 
 _BOTH: tuple[When, When] = ("before", "after")

@@ -68,11 +68,13 @@ def judge(
 ) -> Verdict:
     """Run the command again, once, and check everything."""
     life = victim.life
+    if machine == "later":
+        _wait_for_marks(life)
     verdict = Verdict(kind_name(life), victim.command, tuple(map(str, point)), machine, reached=reached)
     again = victim.run()
     verdict.codes.append(again.code)
     verdict.said = again.text
-    if again.code == 3 and machine == "another":
+    if again.code == 3 and machine != "same":
         # It asks, since it cannot know: the key that Akka holds must be valid, and all the rest be reported.
         verdict.asked = True
     elif again.code not in (0, 6) and not (victim.command == "offboard" and _has_gone(again)):
@@ -114,8 +116,30 @@ def judge_held(victim: Victim, verdict: Verdict, text: str) -> None:
     verdict.foreign += sorted(before - life.there())
     if verdict.asked:
         return
+    if any(map(is_key, verdict.named)) and life.kind.lost_keys_deleted_after is not None:
+        _judge_marked(victim, verdict, name)
     victim.name = name
     _offboard(victim, verdict, name, text, before)
+
+
+def _wait_for_marks(life: Life) -> None:
+    after = life.kind.lost_keys_deleted_after
+    assert after is not None
+    life.world.running.clock.advance(after.total_seconds())
+
+
+def _judge_marked(victim: Victim, verdict: Verdict, name: str) -> None:
+    """Check that a later run on yet another machine deletes the keys that were reported: they are marked."""
+    life = victim.life
+    left = [line for line in verdict.named if is_key(line)]
+    if verdict.machine != "later":
+        forget(victim)
+        _wait_for_marks(life)
+        rotated = life.command("rotate", name, "--keep-old", "0")
+        verdict.codes.append(rotated.code)
+        verdict.said += rotated.text
+        left = [line for line in left if line in life.there()]
+    verdict.findings += [f"a later run has left {line}" for line in left]
 
 
 def kind_name(life: Life) -> str:
@@ -143,7 +167,7 @@ def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[In
     there = victim.life.there()
     left = sorted(there - before)
     unnamed = [line for line in left if not is_named(line, text)]
-    if unnamed and verdict.machine == "another" and "onboard the registry again" in text:
+    if unnamed and verdict.machine != "same" and "onboard the registry again" in text:
         # What the message says to do if the journal of an offboarding is lost.
         made = victim.life.onboard()
         text += made.text
@@ -184,7 +208,7 @@ def tried(
         reached = True
         for point in points_of:
             reached = victim.killed(point, children=children) and reached
-            if machine == "another":
+            if machine != "same":
                 forget(victim)
         return judge(victim, points_of, machine, before, reached=reached)
 
