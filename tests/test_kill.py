@@ -90,6 +90,24 @@ def test_a_key_that_a_run_on_another_machine_has_left_is_named_and_not_deleted(s
         assert any(is_key(line) for line in verdict.named), verdict
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("command", "point"),
+    [
+        ("onboard", Point("iam.UploadServiceAccountKey", 1, "after")),
+        ("rotate", Point("akka.docker.add-credentials", 1, "before")),
+    ],
+)
+def test_an_uploaded_key_that_a_run_has_left_is_deleted_by_a_later_run_on_another_machine(
+    server: ForkServer, command: str, point: Point
+) -> None:
+    """Its mark says whose it is; until that run must have ended, the key is named and not deleted."""
+    for machine in ("another", "later"):
+        verdict = tried(server, "gcr-auto", command, point, machine=machine)
+        _all_good([verdict])
+        assert any(map(is_key, verdict.named)) == (machine == "another"), verdict
+
+
 def test_an_offboarding_instead_of_the_same_command_clears_up_too(server: ForkServer) -> None:
     """The journal of a rotation that was killed must not be written over."""
     with scene(server, "gcr", "rotate") as victim:

@@ -139,6 +139,24 @@ def test_an_onboarding_deletes_the_key_of_a_lost_one_however_late_akka_answers(
     assert held.id != lost.id
 
 
+def test_an_offboarding_deletes_the_key_of_a_lost_rotation(gcr: World, tmp_path: Path) -> None:
+    life = Life(gcr, KINDS["gcr-auto"])
+    life.before = life.there()
+    assert life.onboard().code == 0
+    assert Victim(life, "rotate", fork_server()).killed(Point("iam.UploadServiceAccountKey", 1, "after"))
+    held, lost = life.link.key_id, {key.id for key in account(gcr).user_keys()} - {life.link.key_id}
+    gcr.running.clock.advance(AN_HOUR)
+    elsewhere = on_another_machine(tmp_path)
+
+    shown = gcr.run("offboard", life.name, "--dry-run", env=elsewhere)
+    assert f"key {lost.pop()} (created by a run that did not end)" in shown.text
+
+    gone = gcr.run("offboard", life.name, "--yes", env=elsewhere)
+    assert gone.code == 0, gone.text
+    assert held in gone.text
+    assert life.there() == life.before
+
+
 class TestWhichSource:
     """A policy, a permission or the library decides; the plan shows which."""
 

@@ -7,7 +7,15 @@ import asyncio
 import pytest
 
 from bootstrap.model.deadline import Deadline
-from bootstrap.plugin.observe import Absent, Observation, Present, Unknown, confirm_absent
+from bootstrap.plugin.observe import (
+    Absent,
+    Observation,
+    Present,
+    Unknown,
+    Unlisted,
+    confirm_absent,
+    confirm_unlisted,
+)
 
 
 @pytest.fixture
@@ -54,4 +62,30 @@ def test_without_the_time_to_look_again_it_is_unknown(slept: list[float]) -> Non
         "Akka's record names it"
     )
     assert isinstance(observe(None, seconds=0), Unknown)
+    assert slept == []
+
+
+def unlisted(
+    things: str, *lists: str, contradicted_by: str = "", seconds: float = 60
+) -> tuple[Unlisted[str], int]:
+    """What is not listed of single letters, and how many of the lists were read."""
+    left = list(lists)
+
+    async def named() -> str:
+        return left.pop(0)
+
+    asked = confirm_unlisted(things, named, contradicted_by=contradicted_by, deadline=Deadline(seconds))
+    return asyncio.run(asked), len(lists) - len(left)
+
+
+def test_what_any_list_names_is_listed(slept: list[float]) -> None:
+    why = "it was created for this secret"
+    assert unlisted("abc", "a", "", "", "b", contradicted_by=why) == (Unlisted(["c"], certain=True), 4)
+    assert sum(slept) == 7
+    assert unlisted("ab", "a", "b", contradicted_by=why) == (Unlisted([], certain=True), 2)
+    assert unlisted("abc", "a", "") == (Unlisted(["b", "c"], certain=True), 2)
+
+
+def test_what_few_lists_do_not_name_is_not_certain(slept: list[float]) -> None:
+    assert unlisted("ab", "a", seconds=0) == (Unlisted(["b"], certain=False), 1)
     assert slept == []

@@ -111,6 +111,13 @@ class ProjectLookup(AkkaRunner):
             shown_project=found.project,
         )
 
+    async def place(self, secret_name: str) -> str:
+        """The identification of an Akka secret on every machine; "" if Akka does not show the names in it."""
+        if shutil.which(self.program) is not None:
+            with contextlib.suppress(StepFailed):
+                await self._project_answer()
+        return self.resolved.place_everywhere(secret_name)
+
     async def resolve(self) -> AkkaScope:
         """Read project and login, unless the preflight has read them, and return `resolved`."""
         if shutil.which(self.program) is not None:

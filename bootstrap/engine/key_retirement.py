@@ -1,5 +1,4 @@
-"""The keys that Akka does not hold: the replaced one is disabled, kept for its grace period, then deleted;
-those of lost runs are deleted at once.
+"""The replaced key, which Akka no longer holds: it is disabled, kept for its grace period, then deleted.
 
 Akka's record names the replaced key (`KeyRef.replaces`), so the next run can delete it from any machine. Only
 one key at a time is being retired.
@@ -8,7 +7,7 @@ one key at a time is being retired.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from bootstrap.engine import messages
 from bootstrap.model import clock
@@ -16,14 +15,12 @@ from bootstrap.model.errors import KeyGone, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.observe import Absent, confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
 
 CLEAR = "clear"
-LOST = "lost"
 RETIRE = "retire"
 
 
@@ -96,83 +93,6 @@ class DeleteReplacedKey(Step):
 
     def script(self) -> Script:
         return Script(do=self._session.key.delete_command(self._key_id))
-
-
-class DeleteLostKeys(Step):
-    """Deletes the keys that earlier runs for the same Akka secret created and lost, on any machine, before
-    another one is created.
-
-    Only a key whose mark in the cloud says so is deleted (`Keys.lost_keys`); what a journal of this machine
-    names is `recovery`'s. It never fails the run: Akka holds none of them.
-    """
-
-    name = LOST
-    quiet = True
-
-    def __init__(self, session: Session, context: RunContext) -> None:
-        self._session = session
-        self._context = context
-        self._keys: Sequence[KeyFacts] = ()
-
-    @property
-    def title(self) -> str:
-        count = len(self._keys)
-        return f"Delete {count} key{'s' * (count != 1)} of runs that did not end"
-
-    async def look(self) -> StepStatus:
-        try:
-            self._keys = await self._session.key.lost_keys()
-        except PullkeyError as error:
-            self._context.trace(f"keys of lost runs cannot be seen ({error.what})")
-        if not self._keys:
-            return StepStatus(State.DONE, "no key of a lost run")
-        named = ", ".join(key.key_id for key in self._keys)
-        return StepStatus(
-            State.MISSING, f"{named}: created by a run that did not end; no record of Akka's names it"
-        )
-
-    async def do(self) -> Done:
-        in_use = await self._named_by_akka()
-        if in_use is None:
-            text = "Kept the keys of runs that did not end, since what Akka holds could not be read"
-            return Done(text, instead=text)
-        deleted, kept = [], []
-        for key in self._keys:
-            if key.key_id in in_use:
-                continue
-            try:
-                await self._session.key.delete(key.key_id)
-                deleted.append(key.key_id)
-            except PullkeyError as error:
-                kept.append(
-                    messages.lost_key_kept(key.key_id, error, self._session.key.delete_command(key.key_id))
-                )
-        texts = [f"Deleted {', '.join(deleted)}, of runs that did not end"] if deleted else []
-        text = ". ".join([*texts, *kept]) or "No key of a lost run is left"
-        return Done(text, instead=text)
-
-    async def _named_by_akka(self) -> set[str] | None:
-        """The keys that any of several lists of Akka's names; None without enough of them.
-
-        Only its record tells a key in use from a lost one, and a list may pass a record over, or lag.
-        """
-        found: set[str] = set()
-
-        async def collect() -> set[str] | None:
-            found.update((await self._context.keys_in_use(anew=True)).ids)
-            return None  # so that all the reads are done
-
-        try:
-            seen = await confirm_absent(
-                collect, contradicted_by="it was created for this secret", deadline=self._context.deadline
-            )
-        except PullkeyError as error:
-            self._context.trace(f"keys of lost runs are kept, since Akka cannot be read ({error.what})")
-            return None
-        return found if isinstance(seen, Absent) else None
-
-    def script(self) -> Script:
-        return Script(do="\n".join(self._session.key.delete_command(key.key_id) for key in self._keys))
 
 
 class RetireReplacedKey(Step):

@@ -10,6 +10,7 @@ from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.step import Disposition, Removal
 
 USES_UNSEEN = "whether others use it could not be seen"
+OF_LOST_RUN = "created by a run that did not end"
 
 # -- Akka's side ---------------------------------------------------------------------------------------------
 

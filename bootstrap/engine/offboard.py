@@ -65,6 +65,7 @@ class Offboarding(Operation):
         self._entry: Entry | None = None
         if located.context is not None:
             located.context.in_use = AsyncOnce(lambda: keys_in_use(akka))
+            located.context.place = lambda: akka.place(located.held.name)
 
     def unfinished(self) -> list[str]:
         going = [one for one in self.result.removals if one.goes and one.result != "removed"]

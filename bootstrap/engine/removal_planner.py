@@ -15,6 +15,7 @@ from bootstrap.akka.records import Record, all_records
 from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.locate import LocatedCredential, find
+from bootstrap.engine.lost_keys import still_lost
 from bootstrap.engine.result import RemovalResult, Result
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.verified_pulls import VerifiedPulls
@@ -81,6 +82,8 @@ class RemovalPlanner:
         # Akka's list may still show records of keys that this command has deleted.
         self._deleted_keys: set[str] = context.shared.get("offboarded-keys", set)
         self.held_back: list[Entry] = []
+        self._lost: list[str] = []
+        """The keys that runs on any machine have lost, by their marks."""
         self._began = clock.now()
         self._elsewhere: set[str] = set()
         """The identity's keys that Akka has for other registries."""
@@ -155,6 +158,7 @@ class RemovalPlanner:
 
     async def _read_cloud(self, session: Session, link: KeyRef) -> _CloudState:
         """Read the state of the credential's resources, concurrently."""
+        self._lost = await self._lost_keys(session)
         keys = [] if session.key.supplied else self.keys_of(link)
         uses, fates, removals = await asyncio.gather(
             self._used(session, set(keys)),
@@ -164,11 +168,23 @@ class RemovalPlanner:
         steps = list(zip(session.steps, removals, strict=True))
         return _CloudState(uses, dict(zip(keys, fates, strict=True)), steps)
 
+    async def _lost_keys(self, session: Session) -> list[str]:
+        """The ids of the keys that runs for this Akka secret have created and lost, on whatever machine."""
+        try:
+            found = await session.key.lost_keys()
+            lost = await still_lost(found, self._located.context or self._context) if found else []
+        except PullkeyError as error:
+            self._context.trace(f"keys of lost runs cannot be seen ({error.what})")
+            return []
+        return [key.key_id for key in lost or ()]
+
     async def _fate_of_key(self, session: Session, key_id: str) -> Removal:
         """Whether a key is to be deleted. A key that Akka holds or may hold is deleted by its id even if no
         read shows it: without Akka's record nothing would name it.
         """
         what, command = messages.key(key_id), session.key.delete_command(key_id)
+        if key_id in self._lost:
+            return Removal(Disposition.REMOVE, what, messages.OF_LOST_RUN, command)
         replaced = self._held.link is not None and key_id == self._held.link.replaces
         try:
             seen = await confirm_absent(
@@ -188,11 +204,11 @@ class RemovalPlanner:
         return messages.key_not_shown(key_id, command)
 
     def keys_of(self, link: KeyRef) -> list[str]:
-        """The ids of all keys to delete: the one that Akka shows, the one that it replaced, and those that
-        Akka may hold instead.
+        """The ids of all keys to delete: the one that Akka shows, the one that it replaced, those that Akka
+        may hold instead, and those of lost runs.
         """
         held_back = [str(entry.known["key_id"]) for entry in self.held_back]
-        return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back))))
+        return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back, *self._lost))))
 
     def _of_akka(self) -> list[RemovalResult]:
         name = self._held.name
@@ -238,7 +254,7 @@ class RemovalPlanner:
         items = []
         for key_id, found in seen.keys.items():
             removal = found
-            if others and removal.fate is Disposition.REMOVE:
+            if others and removal.fate is Disposition.REMOVE and key_id not in self._lost:
                 removal = Removal(Disposition.KEEP, removal.what, "; ".join(others), removal.command)
             if key_id == link.key_id or removal.fate is not Disposition.GONE:
                 items.append(RemovalResult(StepRole.KEY, removal, self._deletion(session, key_id)))

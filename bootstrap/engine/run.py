@@ -15,7 +15,7 @@ from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
-from bootstrap.engine.key_retirement import LOST, DeleteLostKeys
+from bootstrap.engine.lost_keys import LOST, DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.recovery import OFFBOARD, Recovery, as_intent, left_overs_of
 from bootstrap.engine.run_options import PlannedSteps

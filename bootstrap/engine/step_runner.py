@@ -11,7 +11,8 @@ from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.key_contract import check_created, made_known
-from bootstrap.engine.key_retirement import LOST, RETIRE, DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result

@@ -10,7 +10,7 @@ from bootstrap.engine import messages
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_facts import KeyFacts
-from bootstrap.plugin.observe import confirm_absent
+from bootstrap.plugin.observe import confirm_unlisted
 from bootstrap.plugin.session import Session
 
 
@@ -52,19 +52,13 @@ async def unrecorded_keys(
 
 async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
     """The keys that no record of Akka's names, even after the records were read again: lists lag."""
-    rest = keys
 
-    async def all_named() -> bool | None:
-        nonlocal rest
-        if rest:
-            in_use = keys_of(
-                of_identity(session, [held for _, held in await all_records(akka, lambda _: None)])
-            )
-            rest = [key for key in rest if key.key_id not in in_use]
-        return None if rest else True
+    async def named() -> set[str]:
+        records = [held for _, held in await all_records(akka, lambda _: None)]
+        return keys_of(of_identity(session, records))
 
-    await confirm_absent(all_named, deadline=session.context.deadline)
-    return rest
+    found = await confirm_unlisted([key.key_id for key in keys], named, deadline=session.context.deadline)
+    return [key for key in keys if key.key_id in found.things]
 
 
 def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:

@@ -11,7 +11,8 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from bootstrap.engine.key_retirement import CLEAR, LOST, RETIRE
+from bootstrap.engine.key_retirement import CLEAR, RETIRE
+from bootstrap.engine.lost_keys import LOST
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock

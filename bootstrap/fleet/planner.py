@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 from bootstrap.engine.health import due, due_on
-from bootstrap.engine.key_retirement import CLEAR, LOST
+from bootstrap.engine.key_retirement import CLEAR
 from bootstrap.engine.locate import LocatedCredential, find, known
+from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps

@@ -7,7 +7,7 @@ present; one "not found" is not enough to call it absent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -44,6 +44,19 @@ class Unknown:
 Observation = Present[T] | Absent | Unknown
 
 
+@dataclass(frozen=True)
+class Unlisted(Generic[T]):
+    """Those of several things that no list named.
+
+    Attributes:
+        things: in the order in which they were asked for.
+        certain: whether there was time for as many lists as confirm an absence.
+    """
+
+    things: list[T]
+    certain: bool
+
+
 async def confirm_absent(
     read: Callable[[], Awaitable[T | None]], *, contradicted_by: str = "", deadline: Deadline | None = None
 ) -> Observation[T]:
@@ -56,12 +69,63 @@ async def confirm_absent(
             was answered with ALREADY_EXISTS". There are then four reads within seven seconds.
         deadline: when the reads must end; the result is Unknown if that is too early.
     """
-    found = await read()
-    for pause in _PAUSES_IF_CONTRADICTED if contradicted_by else _PAUSES:
-        if found is not None:
-            break
-        if deadline is not None and deadline.left <= pause:
-            return Unknown(contradicted_by or "it was not shown, and there was no time to look again")
-        await asyncio.sleep(pause)
+    found: T | None = None
+
+    async def is_shown() -> bool:
+        nonlocal found
         found = await read()
-    return Absent() if found is None else Present(found)
+        return found is not None
+
+    enough = await _repeat(is_shown, contradicted_by, deadline)
+    if found is not None:
+        return Present(found)
+    if enough:
+        return Absent()
+    return Unknown(contradicted_by or "it was not shown, and there was no time to look again")
+
+
+async def confirm_unlisted(
+    things: Collection[T],
+    named: Callable[[], Awaitable[Collection[T]]],
+    *,
+    contradicted_by: str = "",
+    deadline: Deadline | None = None,
+) -> Unlisted[T]:
+    """Read a list until it has named all of the things, or until enough lists agree on those that none names.
+
+    Each list may lag or pass something over, so what any of them names counts as named.
+
+    Args:
+        things: to look for.
+        named: reads the list from its source each time, without a cache. Its errors are passed on.
+        contradicted_by: evidence that the list should name them; there are then four lists.
+        deadline: when the reads must end.
+    """
+    rest = list(things)
+
+    async def all_named() -> bool:
+        nonlocal rest
+        if rest:
+            now = await named()
+            rest = [one for one in rest if one not in now]
+        return not rest
+
+    enough = await _repeat(all_named, contradicted_by, deadline)
+    return Unlisted(rest, certain=enough)
+
+
+async def _repeat(
+    settled: Callable[[], Awaitable[bool]], contradicted_by: str, deadline: Deadline | None
+) -> bool:
+    """Read until that settles it, or as often as confirms an absence. Return False if the time did not
+    suffice.
+    """
+    if await settled():
+        return True
+    for pause in _PAUSES_IF_CONTRADICTED if contradicted_by else _PAUSES:
+        if deadline is not None and deadline.left <= pause:
+            return False
+        await asyncio.sleep(pause)
+        if await settled():
+            return True
+    return True
