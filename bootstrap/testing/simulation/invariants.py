@@ -109,7 +109,9 @@ class Invariants:
             if gone and change.key_id and self._world.cloud.keys.truth(change.key_id) is not None:
                 self._fail("a key lives that is said to be deleted", f"{change.key_id}: {change.what}")
 
-        for key_id in sorted(run.process.created if not ended.succeeded else ()):
+        # What it has registered it reports as its result, left-overs or not.
+        reported = {ended.key_id} if ended.registered else set()
+        for key_id in sorted(run.process.created - reported if not ended.succeeded else ()):
             held = self._held()
             if (
                 self._world.cloud.is_alive(key_id)
