@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
+import pkgutil
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import bootstrap.plugin
+from bootstrap.plugin.emulator import SandboxServices
 from bootstrap.plugin.step import StepRole
 
 ROOT = Path(__file__).parent.parent
@@ -59,3 +66,27 @@ def test_a_role_is_never_spelled_out() -> None:
 @pytest.mark.parametrize(("role", "word"), [("IDENTITY", "identity"), ("GRANT", "grant"), ("KEY", "key")])
 def test_journal_and_json_keep_the_words(role: str, word: str) -> None:
     assert json.dumps({"step": StepRole[role], StepRole[role]: 1}) == f'{{"step": "{word}", "{word}": 1}}'
+
+
+def _subclassed() -> Iterator[type]:
+    """The classes of the plugin package that a provider can only use by implementing them."""
+    for module in pkgutil.iter_modules(bootstrap.plugin.__path__, "bootstrap.plugin."):
+        for one in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(one) and one.__module__ == module.name:
+                protocol = getattr(one, "_is_protocol", False)
+                if (protocol or inspect.isabstract(one)) and one is not SandboxServices:
+                    yield one
+
+
+@pytest.mark.parametrize("contract", list(_subclassed()), ids=lambda one: one.__name__)
+def test_the_documentation_names_each_member_that_a_provider_may_set_or_override(contract: type) -> None:
+    page = (ROOT / "docs" / "provider-contract.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\w+)$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert contract.__name__ in sections
+    named = {
+        member
+        for base in contract.__mro__
+        for member in re.findall(r"^\| \**`(\w+)`\** \| \S", sections.get(base.__name__, ""), re.MULTILINE)
+    }
+    declared = {*vars(contract), *inspect.get_annotations(contract)}
+    assert sorted(one for one in declared if not one.startswith("_") and one not in named) == []

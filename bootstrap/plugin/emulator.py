@@ -59,6 +59,7 @@ class EmulatorOf(Protocol[S_contra]):
     """One emulated cloud, for a sandbox."""
 
     name: str
+    """The provider's name."""
 
     async def start(self, sandbox: S_contra) -> Mapping[str, str]:
         """Start serving. Returns the environment variables that direct clients to the emulator, and no

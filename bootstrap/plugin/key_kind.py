@@ -53,6 +53,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     doubles_pauses: tuple[float, ...] = ()
     """Seconds between the reads for duplicates of a key whose creation was answered at a later try."""
     verbs = ("enable", "disable")
+    """What the cloud calls `Keys.switch`, on and off."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

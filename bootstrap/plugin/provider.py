@@ -112,9 +112,11 @@ class Provider(Protocol):
     name: str
     """The name of its entry point, and of its commands: `pullkey onboard NAME`."""
     title: str
+    """The kind of registry, for display: `Docker Hub`."""
     summary: str
     """The first sentence of its help."""
     examples: Sequence[str] = ()
+    """Command lines that its help shows."""
     options: Sequence[Option]
     """Its own; `--image`, `--secret-name` and others are common to all providers."""
     hosts: Sequence[str]

@@ -100,6 +100,7 @@ class CloudStep(Step):
     """A step that creates an object in a cloud. The cloud's client raises `ApiError`."""
 
     unreadable = "it may not be read"
+    """The status text if the login may not read the object."""
 
     def __init__(self, session: Session) -> None:
         self._of = session
@@ -361,6 +362,7 @@ class Resource(CloudStep, Generic[T]):
         )
 
     def to_remove(self) -> Removal:
+        """The object is removed."""
         return Removal(Disposition.REMOVE, self.offboarded, command=self.delete_command())
 
     def to_remove_unseen(self, why: str) -> Removal:
@@ -372,12 +374,15 @@ class Resource(CloudStep, Generic[T]):
         return f"deleted {self.called}"
 
     def to_keep(self, why: str) -> Removal:
+        """The object is kept."""
         return Removal(Disposition.KEEP, self.offboarded, why, self.delete_command())
 
     def unseen(self, why: str) -> Removal:
+        """Whether the object is to be removed cannot be seen, so it is kept and reported."""
         return Removal(Disposition.UNSEEN, self.offboarded, why, self.delete_command())
 
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
+        """The error that the object could not be deleted."""
         return StillThere(f"{'perhaps ' * perhaps}{self.called} ({why})", self.delete_command())
 
 
