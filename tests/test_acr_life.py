@@ -29,9 +29,9 @@ from providers.acr.emulator.roles import ACR_PULL, CONTRIBUTOR, REPOSITORY_READE
 from providers.acr.emulator.state import Application, RoleAssignment, ScopeMap, Secret, Token
 from providers.acr.roles import assignment_name
 from providers.acr.session import AcrSession
+from providers.acr.slot_password import key_id_of
 from providers.acr.target import AcrTarget
 from providers.acr.token_session import TokenSession
-from providers.acr.tokens import SlotPassword
 from tests.harness.azure_state import APP
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Shop:
         return token
 
     def of_token(self, token: Token, slot: str = "password1") -> HeldCredential:
-        key_id = SlotPassword(slot, token.passwords[slot].created, None).key_id
+        key_id = key_id_of(slot, token.passwords[slot].created)
         return self.held(token.name, key_id, name=token.name)
 
     def do(self, work: Callable[[RunContext], Awaitable[T]], held: HeldCredential | None = None) -> T:

@@ -17,8 +17,8 @@ import pytest
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.world import World
+from providers.acr.slot_password import key_id_of
 from providers.acr.target import AcrTarget
-from providers.acr.tokens import SlotPassword
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
 
 
@@ -76,7 +76,7 @@ class TestOnboarding:
         assert (pulls_repository(two, "checkout"), pulls_repository(two, "cart")) == (True, False)
         created = token.passwords["password1"].created
         assert KeyRef.parse(held.email) == KeyRef(
-            TOKEN, SlotPassword("password1", created, None).key_id, "acmeshop.azurecr.io"
+            TOKEN, key_id_of("password1", created), "acmeshop.azurecr.io"
         )
         lifetime = token.passwords["password1"].expiry - created
         assert dt.timedelta(days=364) < lifetime <= dt.timedelta(days=365)
@@ -327,7 +327,7 @@ def test_the_runbook_names_a_password_as_onboard_does(acr: World, decimals: str,
     )
 
     created = dt.datetime.fromisoformat(f"2024-01-30T01:45:37{decimals[:7]}+00:00")
-    assert f"password1-{done.stdout.strip()}" == SlotPassword("password1", created, None).key_id
+    assert f"password1-{done.stdout.strip()}" == key_id_of("password1", created)
 
 
 @pytest.mark.needs_cloud_cli("az")

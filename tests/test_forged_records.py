@@ -16,7 +16,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import Point, Victim, scene
 from bootstrap.testing.harness.world import World
-from providers.acr.tokens import SlotPassword
+from providers.acr.slot_password import key_id_of
 
 Forged = Callable[[Victim], dict[str, Any]]
 
@@ -45,7 +45,7 @@ def another_token(victim: Victim) -> dict[str, Any]:
     return {
         "token": "deployer",
         "slot": "password1",
-        "key_id": SlotPassword("password1", made.created, None).key_id,
+        "key_id": key_id_of("password1", made.created),
         "before": "",
         "in_use": [],
     }

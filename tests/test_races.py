@@ -15,7 +15,7 @@ from bootstrap.sandbox.akka import AkkaCredential
 from bootstrap.testing.harness.fork_server import ForkServer, fork_server
 from bootstrap.testing.harness.inventory import inventory
 from bootstrap.testing.harness.world import World
-from providers.acr.tokens import SlotPassword
+from providers.acr.slot_password import key_id_of
 from providers.gcr.emulator.state import Key
 from tests.harness.azure_state import APP, ONLY_CHECKOUT, TOKEN, pulls_repository, shop
 from tests.harness.azure_state import NAME as TOKEN_NAME
@@ -137,7 +137,7 @@ def generate_at_once(acr: World, slot: str = "password2") -> None:
 def register_password(acr: World, slot: str = "password2", *, before: dt.timedelta = dt.timedelta(0)) -> None:
     """Another run registers the password that is there, or one that was there before that."""
     there = shop(acr).tokens[TOKEN].passwords[slot]
-    key_id = SlotPassword(slot, there.created - before, None).key_id
+    key_id = key_id_of(slot, there.created - before)
     theirs = AkkaCredential(
         "acmeshop.azurecr.io",
         TOKEN,
@@ -196,7 +196,7 @@ def test_two_tokens_of_the_same_second_are_two_keys(acr: World) -> None:
     )
     second.created = first.created
     held = acr.held("second")
-    key_id = SlotPassword("password1", first.created, None).key_id
+    key_id = key_id_of("password1", first.created)
     email = f"second-checkout+{key_id}@acmeshop.azurecr.io"
     same = AkkaCredential(held.server, held.username, email, held.password)
     acr.akka.projects["shop"].put_credential("second", same, dt.datetime.now(dt.UTC))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from typing import TypeVar
 
-from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_ref import KeyRef
@@ -19,9 +17,10 @@ from bootstrap.plugin.retry import Delay, read_twice
 from providers.acr import messages_token as messages
 from providers.acr.errors import as_sentence, refused
 from providers.acr.registry_session import RegistrySession
+from providers.acr.slot_password import is_new
 from providers.acr.target import AcrTarget
 from providers.acr.tokens import ScopeMap, Token, Tokens, action_of
-from providers.acr.waits import EXPECTED_SECONDS, NEW_PASSWORD, busy
+from providers.acr.waits import EXPECTED_SECONDS, busy
 
 T = TypeVar("T")
 _ACTIONS = "Microsoft.ContainerRegistry/registries"
@@ -110,18 +109,3 @@ def may_be_done(error: ApiError) -> bool:
     As `ApiError.unanswered`; 404 too, since the SDK reads what it has just created.
     """
     return error.unanswered or error.missing
-
-
-def created_at(key_id: str) -> dt.datetime | None:
-    """Parse when a password was generated from its id (`SlotPassword.key_id`)."""
-    ms = key_id.rpartition("-")[2]
-    try:
-        return dt.datetime.fromtimestamp(int(ms) / 1000, dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def is_new(key_id: str) -> bool:
-    """Whether a password is so new that not every read shows it."""
-    made = created_at(key_id)
-    return made is not None and clock.now() - made < NEW_PASSWORD

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -24,6 +23,18 @@ from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, Still
 from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
 from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.slot_password import (
+    Generated,
+    NewSlotPassword,
+    SlotPassword,
+    described,
+    is_another,
+    is_new,
+    is_of_call,
+    is_overwritten,
+    key_id_of,
+    slot_of,
+)
 from providers.acr.target import SLOTS
 from providers.acr.token import TokenIdentity
 from providers.acr.token_facts import (
@@ -32,14 +43,11 @@ from providers.acr.token_facts import (
     TOKENS_READ,
     TOKENS_WRITE,
     TokenFacts,
-    created_at,
-    is_new,
 )
 from providers.acr.token_script import password_script
-from providers.acr.tokens import Generated, NewSlotPassword, SlotPassword, Token
+from providers.acr.tokens import Token
 from providers.acr.waits import (
     PASSWORD_REMOVAL_SECONDS,
-    SAME_CALL,
     SETTLE_SECONDS,
     SPREADING_SECONDS,
     busy,
@@ -48,7 +56,6 @@ from providers.acr.waits import (
 
 _NOT_ACTIVE = "TokenNotActive"
 _NOT_FINISHED = "Azure has not finished making the token yet; this takes some seconds."
-_ROUNDED = dt.timedelta(milliseconds=1)  # how far a time may be rounded when Azure shows it again
 
 
 class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
@@ -157,7 +164,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             and held.username == token.name
             and same_registry(held.server, await session.server())
         )
-        used = link.key_id.partition("-")[0] if ours and link else ""
+        used = slot_of(link.key_id) if ours and link else ""
         replaced = link.replaces if ours and link else ""
         for slot in SLOTS:
             there = token.slot(slot)
@@ -173,11 +180,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         """Where the passwords are that records of Akka's name, and that are so new that a read may not
         show them yet.
         """
-        return {
-            link.key_id.partition("-")[0]
-            for link in await self._session.links_to(token)
-            if is_new(link.key_id)
-        }
+        return {slot_of(link.key_id) for link in await self._session.links_to(token) if is_new(link.key_id)}
 
     async def _clear(self, token: Token, found: SlotPassword) -> None:
         """Remove a password of a token.
@@ -188,7 +191,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         """
         session = self._session
         registry = await session.registry()
-        created = {session.credential.link.key_id.partition("-")[0]} if session.credential else set()
+        created = {slot_of(session.credential.link.key_id)} if session.credential else set()
         deadline = session.undo_deadline() if self._undone else self._removal_deadline()
 
         async def clear() -> None:
@@ -248,7 +251,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         """
         if made.created is not None:
             # What a read shows by now may be what another run has generated over it.
-            return SlotPassword(self._slot, made.created, made.expires).key_id
+            return key_id_of(self._slot, made.created)
         session, deadline = self._session, Deadline(SETTLE_SECONDS)
         while True:
             try:
@@ -295,7 +298,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         there = token.slot(intent["slot"]) if token is not None else None
         if there is None or there.key_id in (intent["before"], *intent.get("in_use", ())):
             return []
-        if not _of_that_call(there.created, intent["at"]):
+        if not is_of_call(there.created, intent["at"]):
             what = f"{there.key_id}{self.whose}, which may be in use elsewhere"
             raise StillThere(what, self.delete_command(there.key_id))
         return [there.key_id]
@@ -308,9 +311,11 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
                 return False
             raise messages.token_of_password_not_shown(session.target.token_name, self.delete_command(key_id))
         found = token.password(key_id)
-        if found is None and not (session.tokens.has_removed(key_id) or _was_overwritten(token, key_id)):
+        if found is None and not (
+            session.tokens.has_removed(key_id) or is_overwritten(key_id, token.slot(slot_of(key_id)))
+        ):
             raise AzureApiError(404, "", "Azure does not show it")
-        if found is None or _is_another(found.created, self._undone.get("created")):
+        if found is None or is_another(found.created, self._undone.get("created")):
             return False  # it was removed, or generated again since, by somebody else
         await self._clear(token, found)
         return True
@@ -349,7 +354,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return StillThere(f"{key_id}{self.whose} ({why})", self.delete_command(key_id))
 
     def delete_command(self, key_id: str) -> str:
-        return self.clear_command(key_id.partition("-")[0])
+        return self.clear_command(slot_of(key_id))
 
     def clear_command(self, slot: str) -> str:
         """The command that removes the password in a slot."""
@@ -384,7 +389,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
             return []
         # An expired password is of no use.
         others = [one for one in token.passwords if one.key_id not in ours and not one.expired]
-        return [*map(_described, others), *(f"certificate {name}" for name in token.certificates)]
+        return [*map(described, others), *(f"certificate {name}" for name in token.certificates)]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         """The passwords of a token that pullkey created, as its scope map says."""
@@ -397,29 +402,3 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
 
     def script(self) -> Script:
         return password_script(self._slot, self._session.registry_options())
-
-
-def _is_another(created: dt.datetime | None, ours: str | None) -> bool:
-    """Whether a password that bears the id of ours is not it: an id is rounded to milliseconds."""
-    return (
-        created is not None and ours is not None and abs(created - dt.datetime.fromisoformat(ours)) > _ROUNDED
-    )
-
-
-def _was_overwritten(token: Token, key_id: str) -> bool:
-    """Whether a slot has a later password than the one of that id. No read that lags shows that."""
-    there, created = token.slot(key_id.partition("-")[0]), created_at(key_id)
-    return (
-        there is not None
-        and there.created is not None
-        and created is not None
-        and there.created - created > _ROUNDED
-    )
-
-
-def _of_that_call(created: dt.datetime | None, at: str) -> bool:
-    return created is not None and abs(created - dt.datetime.fromisoformat(at)) <= SAME_CALL
-
-
-def _described(one: SlotPassword) -> str:
-    return f"{one.slot} of {one.created:%Y-%m-%d}" if one.created else one.slot

@@ -18,7 +18,7 @@ from providers.acr.errors import AzureApiError
 from providers.acr.scope_map import ScopeMapGrant
 from providers.acr.target import AcrTarget
 from providers.acr.token import TokenIdentity
-from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, TokenFacts, is_new
+from providers.acr.token_facts import MARK, TOKENS_READ, TOKENS_WRITE, TokenFacts
 from providers.acr.token_password import TokenKey
 from providers.acr.tokens import Token
 
@@ -84,7 +84,7 @@ class TokenSession(TokenFacts):
     async def _both_taken(self, token: Token) -> Problem:
         """Report that neither slot is free. A password in a record of Akka's is never offered for removal."""
         held = {link.key_id for link in await self.links_to(token)}
-        slots = {key_id.partition("-")[0] for key_id in held if is_new(key_id)}
+        slots = await self._password.slots_of_new_passwords(token)
         unused = [one.slot for one in token.passwords if one.key_id not in held and one.slot not in slots]
         if not unused:
             return messages.both_passwords_of_akka(token.name)

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bootstrap.model import clock
 from bootstrap.model.secret import Secret
 from providers.acr.arm_objects import Registry
 from providers.acr.cloud import Azure
 from providers.acr.errors import AzureApiError
+from providers.acr.slot_password import Generated, SlotPassword, key_id_of
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
@@ -28,8 +28,6 @@ _READ = "/content/read"
 _REPOSITORIES = "repositories/"
 # Between polls, if an answer has no Retry-After; the creation of a token takes about five seconds.
 _POLL_SECONDS = 1.0
-_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
-_MS = dt.timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,6 @@ class ScopeMap:
     name: str
     description: str
     actions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SlotPassword:
-    """One of a token's two passwords, without its text: Azure shows that once only."""
-
-    slot: str
-    created: dt.datetime | None
-    expires: dt.datetime | None
-
-    @property
-    def key_id(self) -> str:
-        """Slot and creation time in ms: a slot that is generated again holds another key.
-
-        Azure keeps seven decimals, and shows the same as the call that generates it (recorded). Of seconds,
-        runs that generate the same slot at once would take each other's password for their own.
-        """
-        return f"{self.slot}-{(self.created - _EPOCH) // _MS if self.created else 0}"
-
-    @property
-    def expired(self) -> bool:
-        return self.expires is not None and self.expires <= clock.now()
 
 
 @dataclass(frozen=True)
@@ -81,25 +57,6 @@ class Token:
 
     def slot(self, name: str) -> SlotPassword | None:
         return next((one for one in self.passwords if one.slot == name), None)
-
-
-@dataclass(frozen=True)
-class Generated:
-    """A password that was just generated."""
-
-    created: dt.datetime | None
-    expires: dt.datetime | None
-    text: Secret
-
-
-@dataclass(frozen=True)
-class NewSlotPassword:
-    """A password that was just generated, with the id under which Azure shows it."""
-
-    key_id: str
-    text: Secret
-    created: dt.datetime | None
-    expires: dt.datetime
 
 
 def action_of(repository: str) -> str:
@@ -256,7 +213,7 @@ class Tokens:
 
     def has_removed(self, key_id: str) -> bool:
         """Whether Azure has confirmed the removal of the password of that id."""
-        return any(SlotPassword(slot, created, None).key_id == key_id for _, slot, created in self._removed)
+        return any(key_id_of(slot, created) == key_id for _, slot, created in self._removed)
 
     def _without_removed(self, token: Token) -> Token:
         left = tuple(

@@ -169,7 +169,8 @@ def judge_offboarded(victim: Victim, verdict: Verdict, text: str, before: set[In
     unnamed = [line for line in left if not is_named(line, text)]
     if unnamed and verdict.machine != "same" and "onboard the registry again" in text:
         # What the message says to do if the journal of an offboarding is lost.
-        made = victim.life.onboard()
+        # Long enough for the lists of Akka that tell a key of a lost run, and for reads that lag.
+        made = victim.life.onboard("--timeout", "60s")
         text += made.text
         gone = victim.life.command("offboard", victim.name)
         verdict.codes += [made.code, gone.code]
