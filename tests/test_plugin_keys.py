@@ -69,7 +69,7 @@ def test_an_id_that_the_email_cannot_carry_ends_the_run_and_leaves_no_key(labels
     assert ended.exit_code == 1
     assert world.created == {"17"}
     assert keys(world) == []
-    assert world.akka.held(world.target.secret_name) is None
+    assert world.akka.held(world.targets[0].secret_name) is None
     assert ended.left_over == []
     assert str(ended.error) == f"{CREATED}the id '17' is not 6 to 64 letters, digits and dashes"
     assert isinstance(ended.error, ProviderFault)
@@ -84,7 +84,7 @@ def test_where_the_form_of_ids_is_known_no_key_is_created(monkeypatch: pytest.Mo
 
     assert ended.exit_code == 3
     assert world.created == set()
-    assert world.cloud.identities.truth(world.target.identity_name) is None
+    assert world.cloud.identities.truth(world.targets[0].identity_name) is None
     assert ended.notices == [
         (
             "The provider bootstrap creates keys that no later run could find again: the id '17' is not 6 to "

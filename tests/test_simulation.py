@@ -27,6 +27,7 @@ from bootstrap.testing.simulation.scenario import (
     scenario_of,
     with_files,
     with_offboard_beside,
+    with_targets,
 )
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.shrink import shrink
@@ -62,10 +63,13 @@ class TestSeeds:
 
     @pytest.mark.parametrize("part", range(FILE_PARTS))
     def test_every_rule_holds_with_the_commands_for_a_file(self, part: int) -> None:
-        """Half of the commands are `apply`, `rotate -f` and `offboard -f`: `scripts/simulate --files`."""
+        """Half of the commands are `apply`, `rotate -f` and `offboard -f`, and every other seed has several
+        targets: `scripts/simulate --files --targets`.
+        """
         size = FILE_SEEDS // FILE_PARTS
         for seed in range(part * size, (part + 1) * size):
-            played = simulate(with_files(scenario_of(seed)))
+            scenario = with_files(scenario_of(seed))
+            played = simulate(with_targets(scenario) if seed % 2 else scenario)
             assert not played.failures, of(played)
 
     @pytest.mark.parametrize("seed", [7, 23, 613, 2338])

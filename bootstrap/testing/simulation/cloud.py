@@ -22,7 +22,7 @@ from typing import TypeVar
 from bootstrap.model import clock
 from bootstrap.plugin.errors import ApiError
 from bootstrap.testing.simulation.chance import Chance, Fault
-from bootstrap.testing.simulation.process import current
+from bootstrap.testing.simulation.process import CALL_SECONDS, current
 from bootstrap.testing.simulation.replicas import Replicated
 
 T = TypeVar("T")
@@ -435,7 +435,7 @@ class SimulatedCloud:
             self._loop.call_later(self._chance.latency(), arrives)
         try:
             result = (
-                await asyncio.wait_for(answer, process.call_seconds()) if fault in _SILENT else await answer
+                await asyncio.wait_for(answer, CALL_SECONDS.get()()) if fault in _SILENT else await answer
             )
         except TimeoutError:
             process.point(f"{name} had no answer")

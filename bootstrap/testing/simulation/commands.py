@@ -5,27 +5,28 @@ terminal.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.assembly import Assembly, OpenedTarget
+from bootstrap.engine.handoff import HANDOFF
 from bootstrap.engine.locate import find, named
 from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.reporter import quiet
 from bootstrap.engine.run_options import OffboardOptions, RunOptions
 from bootstrap.model import clock
-from bootstrap.model.change import Change
+from bootstrap.model.change import Audit, Change
 from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import LeftOver, PullkeyError
+from bootstrap.model.errors import LeftOver, PullkeyError, exit_code_of_many
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.context import RunContext
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.file_commands import FileCommand
-from bootstrap.testing.simulation.process import Process
+from bootstrap.testing.simulation.process import CALL_SECONDS, Process
 from bootstrap.testing.simulation.scenario import Command
 from bootstrap.testing.simulation.seams import PROGRAM, STATE
 from bootstrap.testing.simulation.target import SimulatedTarget
@@ -36,10 +37,12 @@ _CALL_SECONDS = 30.0
 class CommandRun:
     """One command of a process."""
 
-    def __init__(self, command: Command, target: SimulatedTarget, process: Process) -> None:
+    def __init__(self, command: Command, targets: Sequence[SimulatedTarget], process: Process) -> None:
         self.command = command
+        self.targets = targets if command.file else [targets[command.target]]
+        """Those that it is for."""
         self.ended = CommandResult()
-        self._target = target
+        self._target = self.targets[0]
         self.process = process
         self._assembly = Assembly(STATE)
 
@@ -57,18 +60,26 @@ class CommandRun:
         except PullkeyError as error:
             # What the command prints, and how it ends.
             self.ended.result, self.ended.exit_code, self.ended.error = "failed", error.exit_code, error
+            self.ended.targets = {one.secret_name: "failed" for one in self.targets}
         self.ended.seconds = clock.monotonic() - begin
 
-    def _context(self, **values: Any) -> RunContext:
-        return RunContext(self._deadline, lambda _: None, lambda _: None, audit=self._says, **values)
+    def _context(self) -> RunContext:
+        context = RunContext(self._deadline, lambda _: None, lambda _: None)
+        context.audit = self._audit(self._target.secret_name)
+        return context
 
     def _calls_within(self, context: RunContext) -> None:
         """Limit each call of the cloud to the time that is left of the run, or of its undoing."""
-        self.process.call_seconds = lambda: (context.undo_deadline or context.deadline).clip(_CALL_SECONDS)
+        CALL_SECONDS.set(lambda: (context.undo_deadline or context.deadline).clip(_CALL_SECONDS))
 
-    def _says(self, change: Change) -> None:
-        self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
-        self.ended.says.append(change)
+    def _audit(self, secret_name: str) -> Audit:
+        def says(change: Change) -> None:
+            self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
+            self.ended.says.append(change)
+            if change.step == HANDOFF and change.outcome == "done":
+                self.ended.registered.add(secret_name)
+
+        return says
 
     async def _opened(self, target: Any, session: Any, context: RunContext) -> OpenedTarget:
         return OpenedTarget(target, session, context, self._akka, await self._akka.scope_by_name(), quiet())
@@ -80,19 +91,22 @@ class CommandRun:
         self._calls_within(context)
         self.process.interrupt = run.interrupt
         outcome = await run.execute()
-        self.ended.of(outcome, notices=outcome.notices)
-        self.ended.key_id = str(outcome.credential.get("key_id") or "")
+        key_id = str(outcome.credential.get("key_id") or "")
+        self.ended.of(self._target.secret_name, outcome, notices=outcome.notices, key_id=key_id)
 
-    def _prepare(self, context: RunContext) -> None:
-        context.audit = self._says
+    def _prepare(self, secret_name: str, context: RunContext) -> None:
+        context.audit = self._audit(secret_name)
         self._calls_within(context)
 
     async def _on_a_file(self) -> None:
-        work = FileCommand(self.command, self._target, self._prepare)
+        work = FileCommand(self.command, self.targets, self._prepare)
         self.process.interrupt = work.interrupt
-        result = await work.execute()
-        self.ended.of(result, notices=[*result.planned.notices, *result.notices, *work.notices])
-        self.ended.key_id = result.key_id
+        results = await work.execute()
+        for one in results:
+            notices = [*one.planned.notices, *one.notices]
+            self.ended.of(one.entry.secret_name, one, notices=notices, key_id=one.key_id)
+        self.ended.notices += work.notices
+        self.ended.exit_code = exit_code_of_many([one.exit_code for one in results])
 
     async def _onboard(self) -> None:
         context = self._context()
@@ -131,6 +145,7 @@ class CommandRun:
             if await self._akka.lists_secret(name):
                 self.ended.left_over = [LeftOver(f"Akka's secret {name}", self._akka.secret_removal(name))]
                 self.ended.result, self.ended.exit_code = "unchanged", 6
+                self.ended.targets[name] = "unchanged"
                 return
             raise PullkeyError(f"There is no credential named {name}", code=Code.CREDENTIAL_NOT_FOUND)
         located = await find(held, self._context())
@@ -148,4 +163,4 @@ class CommandRun:
         removals = [
             f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in result.removals
         ]
-        self.ended.of(result, notices=[*result.notices, *removals])
+        self.ended.of(name, result, notices=[*result.notices, *removals])

@@ -17,6 +17,9 @@ class CommandResult:
     Attributes:
         result: as the run reports it; "killed" if it could not report anything.
         says: each change that it reports, as in the audit trail.
+        targets: the result for each target, by the name of its secret.
+        registered: the names of the secrets for which it reports that it registered a key.
+        key_ids: the keys that it reports as registered.
     """
 
     result: str = "killed"
@@ -25,29 +28,34 @@ class CommandResult:
     left_over: list[LeftOver] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     says: list[Change] = field(default_factory=list)
-    key_id: str = ""
+    targets: dict[str, str] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+    key_ids: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
-    def of(self, result: Result, *, notices: Sequence[str]) -> None:
-        """Take what an operation has reported.
+    def of(self, secret_name: str, result: Result, *, notices: Sequence[str], key_id: str = "") -> None:
+        """Take what an operation has reported for one target.
 
         Args:
+            secret_name: that of the target.
             result: its result.
             notices: what is shown besides.
+            key_id: the key that Akka holds by now.
         """
-        self.result, self.exit_code, self.error = result.result, result.exit_code, result.error
-        self.left_over = list(result.left_over)
-        self.notices = [*notices, *(f"{one.what} {one.fix}" for one in result.problems)]
+        self.targets[secret_name] = self.result = result.result
+        self.exit_code = result.exit_code
+        self.left_over += result.left_over
+        self.notices += [*notices, *(f"{one.what} {one.fix}" for one in result.problems)]
+        if result.error is not None:
+            self.error = result.error
+            self.notices += [f"{result.error} {result.error.fix}"]
+        if secret_name in self.registered:
+            self.key_ids.add(key_id)
 
     @property
     def succeeded(self) -> bool:
         """Whether it reports success."""
-        return self.exit_code == 0 and self.result in ("done", "unchanged")
-
-    @property
-    def registered(self) -> bool:
-        """Whether it reports that it registered a key."""
-        return any(one.step == "handoff" and one.outcome == "done" for one in self.says)
+        return self.exit_code == 0 and {*self.targets.values()} <= {"done", "unchanged"}
 
     def names(self, what: str) -> bool:
         """Whether it names something."""

@@ -1,11 +1,11 @@
-"""The commands for a file of registries, in the simulation: `apply`, `rotate -f` and `offboard -f` for a file
-with one target, assembled as in `bootstrap.cli.file_work`.
+"""The commands for a file of registries, in the simulation: `apply`, `rotate -f` and `offboard -f`, assembled
+as in `bootstrap.cli.file_work`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
@@ -28,6 +28,7 @@ from bootstrap.testing.simulation.scenario import Command
 from bootstrap.testing.simulation.seams import PROGRAM, STATE
 from bootstrap.testing.simulation.target import SimulatedTarget
 
+Prepare = Callable[[str, RunContext], None]
 _TYPED = {"onboard": "apply -f", "rotate": "rotate -f", "offboard": "offboard -f"}
 
 
@@ -47,41 +48,42 @@ class _Reporter:
 class _Workspace(Workspace):
     """Opens the contexts of a command as the simulation wants them."""
 
-    prepare: Callable[[RunContext], None]
+    prepare: Prepare
 
     def akka(self, entry: Entry) -> AkkaCli:
         return PooledAkkaCli(entry.scope, self.deadline, self.trace, PROGRAM, pool=self.pool)
 
     def record(self, entry: Entry, context: RunContext) -> None:
-        self.prepare(context)
+        self.prepare(entry.secret_name, context)
 
 
 class FileCommand:
-    """A command on a file with one target.
+    """A command on a file.
 
     Args:
         command: its verb is that of the command for one target: `onboard` stands for `apply`.
-        target: the target.
-        prepare: called for each context that the command opens.
+        targets: those of the file.
+        prepare: called with the secret's name for each context that the command opens.
     """
 
-    def __init__(
-        self, command: Command, target: SimulatedTarget, prepare: Callable[[RunContext], None]
-    ) -> None:
+    def __init__(self, command: Command, targets: Sequence[SimulatedTarget], prepare: Prepare) -> None:
         deadline = TurnDeadline(command.timeout)
         self._verb = command.verb
-        self._entry = Entry(
-            1,
-            Place(1, 1),
-            plugins.load("simulated"),
-            target,
-            AkkaScope(PROJECT, OWNER),
-            target.secret_name,
-            {},
-            {},
-            remove=command.verb == "offboard",
-            keep_old=dt.timedelta(seconds=command.keep_old),
-        )
+        self._entries = [
+            Entry(
+                number,
+                Place(number, 1),
+                plugins.load("simulated"),
+                target,
+                AkkaScope(PROJECT, OWNER),
+                target.secret_name,
+                {},
+                {},
+                remove=command.verb == "offboard",
+                keep_old=dt.timedelta(seconds=command.keep_old),
+            )
+            for number, target in enumerate(targets, 1)
+        ]
         typed = f"pullkey {_TYPED[command.verb]} registries.yaml"
         self._workspace = _Workspace(
             deadline, AkkaPool(Bounds().akka), STATE, lambda _: quiet(), lambda _: None, typed
@@ -99,9 +101,8 @@ class FileCommand:
         """The notes that belong to no target."""
         return self._reporter.notices
 
-    async def execute(self) -> TargetResult:
+    async def execute(self) -> list[TargetResult]:
         """Plan it, and apply the plan."""
         chosen: dict[str, Any] = {"chosen": keep_only_rotations} if self._verb == "rotate" else {}
-        plan = await self._executor.plan([self._entry], **chosen)
-        (result,) = await self._executor.do(plan)
-        return result
+        plan = await self._executor.plan(self._entries, **chosen)
+        return await self._executor.do(plan)

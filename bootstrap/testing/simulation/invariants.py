@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,10 +51,12 @@ class World(Protocol):
     loop: VirtualLoop
     cloud: SimulatedCloud
     akka: SimulatedAkka
-    target: SimulatedTarget
     scenario: Scenario
     keys_of_others: set[str]
     clean: int
+
+    @property
+    def targets(self) -> Sequence[SimulatedTarget]: ...
 
     @property
     def created(self) -> set[str]: ...
@@ -81,12 +83,12 @@ class Invariants:
 
     def after_event(self) -> None:
         """Akka never holds a key that pullkey has deleted or disabled."""
-        link = self._held()
-        if link is None or link.key_id in self._dead or link.key_id not in self._world.created:
-            return
-        if not self._world.cloud.is_alive(link.key_id):
-            self._dead.add(link.key_id)
-            self._fail("Akka holds a dead key", link.key_id)
+        for link in self._links():
+            if link.key_id in self._dead or link.key_id not in self._world.created:
+                continue
+            if not self._world.cloud.is_alive(link.key_id):
+                self._dead.add(link.key_id)
+                self._fail("Akka holds a dead key", link.key_id)
 
     # -- when a command ends ---------------------------------------------------------------------------------
 
@@ -110,12 +112,10 @@ class Invariants:
                 self._fail("a key lives that is said to be deleted", f"{change.key_id}: {change.what}")
 
         # What it has registered it reports as its result, left-overs or not.
-        reported = {ended.key_id} if ended.registered else set()
-        for key_id in sorted(run.process.created - reported if not ended.succeeded else ()):
-            held = self._held()
+        for key_id in sorted(run.process.created - ended.key_ids if not ended.succeeded else ()):
             if (
                 self._world.cloud.is_alive(key_id)
-                and (held is None or key_id not in (held.key_id, held.replaces))
+                and key_id not in self._in_use()
                 and not self._is_named(key_id, [ended])
             ):
                 self._fail(
@@ -124,66 +124,77 @@ class Invariants:
                 )
 
     def _is_as_said(self, run: CommandRun) -> None:
-        link, akka, begun = self._held(), self._world.akka, self._world.loop.time() - run.ended.seconds
-        if run.ended.result == "unchanged" and akka.changed_at + akka.references.lag > begun:
-            return  # it reported correctly what Akka's list showed
-        if run.command.verb == "offboard":
-            if link is not None:
-                self._fail("Akka holds a credential that is said to be removed", str(link))
-        elif link is None or not self._pulls(link.key_id):
-            self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
+        akka, begun = self._world.akka, self._world.loop.time() - run.ended.seconds
+        for target in run.targets:
+            if run.ended.targets[target.secret_name] == "unchanged" and (
+                akka.changed_at + akka.references.lag > begun
+            ):
+                continue  # it reported correctly what Akka's list showed
+            link = self._held(target)
+            if run.command.verb == "offboard":
+                if link is not None:
+                    self._fail("Akka holds a credential that is said to be removed", str(link))
+            elif link is None or not self._pulls(target, link.key_id):
+                self._fail("a command succeeded, and Akka does not pull", f"{run.command}: Akka holds {link}")
 
-    def round_ended(self, ended: Iterable[CommandResult], verbs: Iterable[str]) -> None:
+    def round_ended(self, ended: Sequence[CommandResult], verbs: Iterable[str]) -> None:
         """After concurrent commands: if one has registered a key, Akka pulls, whatever the others did."""
-        link = self._held()
-        if "offboard" in verbs or (link is not None and self._pulls(link.key_id)):
+        if "offboard" in verbs:
             return
-        if any(one.succeeded and one.registered for one in ended):
-            self._fail(
-                "a command registered a key, and after others Akka does not pull", f"Akka holds {link}"
-            )
+        for target in self._world.targets:
+            link = self._held(target)
+            if link is not None and self._pulls(target, link.key_id):
+                continue
+            if any(one.succeeded and target.secret_name in one.registered for one in ended):
+                self._fail(
+                    "a command registered a key, and after others Akka does not pull", f"Akka holds {link}"
+                )
 
     # -- at rest ---------------------------------------------------------------------------------------------
 
     def at_rest(
-        self, last: CommandResult, processes: Iterable[Process], ended: Iterable[CommandResult]
+        self, last: Sequence[CommandResult], processes: Iterable[Process], ended: Iterable[CommandResult]
     ) -> None:
-        """After a last run of `onboard` without faults.
+        """After a last run of `onboard` for each target, without faults.
 
         Args:
-            last: its outcome.
+            last: their outcomes.
             processes: all of them.
             ended: the outcome of all commands; those without faults at the end come last.
         """
-        link = self._held()
-        full = last.names("all the keys that it may have")
-        if last.exit_code not in (0, 6) and not full:
-            self._fail("a clean run failed", f"exit {last.exit_code}: {last.error or last.notices}")
-        elif not full and (link is None or not self._pulls(link.key_id)):
-            self._fail("Akka does not pull at rest", f"Akka holds {link}")
-        self._every_key_is_named(link, list(processes), list(ended), full=full)
+        full = any(one.names("all the keys that it may have") for one in last)
+        for target, one in zip(self._world.targets, last, strict=True):
+            link = self._held(target)
+            if one.exit_code not in (0, 6) and not full:
+                self._fail("a clean run failed", f"exit {one.exit_code}: {one.error or one.notices}")
+            elif not full and (link is None or not self._pulls(target, link.key_id)):
+                self._fail("Akka does not pull at rest", f"Akka holds {link}")
+        self._every_key_is_named(list(processes), list(ended), full=full)
         self._others_are_unchanged()
 
-    def offboarded(self, last: CommandResult) -> None:
-        """After a last run of `offboard` without faults: pullkey's resources are deleted, or named."""
-        if last.exit_code not in (0, 6):
-            self._fail("a clean offboarding failed", f"exit {last.exit_code}: {last.error}")
-            return
-        if (link := self._held()) is not None:
+    def offboarded(self, last: Sequence[CommandResult]) -> None:
+        """After a last run of `offboard` for each target that Akka held, without faults: pullkey's resources
+        are deleted, or named.
+        """
+        for one in last:
+            if one.exit_code not in (0, 6):
+                self._fail("a clean offboarding failed", f"exit {one.exit_code}: {one.error}")
+                return
+        for link in self._links():
             self._fail("Akka holds a credential at rest", str(link))
-        for key_id in () if self._owner_is_unknowable() else sorted(self._world.created):
-            if self._world.cloud.is_alive(key_id) and not self._is_named(key_id, [last]):
+        for key_id in () if self._owner_is_unknowable() or not last else sorted(self._world.created):
+            if self._world.cloud.is_alive(key_id) and not self._is_named(key_id, last):
                 self._fail("an unnamed key lives after the offboarding", key_id)
         self._others_are_unchanged()
 
     def _every_key_is_named(
-        self, link: KeyRef | None, processes: list[Process], ended: list[CommandResult], *, full: bool
+        self, processes: list[Process], ended: list[CommandResult], *, full: bool
     ) -> None:
-        """One key of pullkey's is alive, and the one that it replaced in its grace period; each other one is
-        named.
+        """One key of pullkey's is alive for each target, and the one that it replaced in its grace period;
+        each other one is named.
         """
         clean = ended[-self._world.clean :]
-        held = {link.key_id, link.replaces} if link is not None else set()
+        held = self._in_use()
         if self._owner_is_unknowable():
             return
         for process, its in zip(processes, ended, strict=True):
@@ -205,7 +216,7 @@ class Invariants:
 
         Then nothing shows who created a key that Akka's records do not name.
         """
-        identity = self._world.cloud.identities.truth(self._world.target.identity_name)
+        identity = self._world.cloud.identities.truth(self._world.targets[0].identity_name)
         of_others = identity is not None and "pullkey" not in identity.description
         return of_others and not self._world.scenario.labels
 
@@ -223,12 +234,19 @@ class Invariants:
 
     # -- the truth -------------------------------------------------------------------------------------------
 
-    def _held(self) -> KeyRef | None:
-        record = self._world.akka.held(self._world.target.secret_name)
+    def _held(self, target: SimulatedTarget) -> KeyRef | None:
+        record = self._world.akka.held(target.secret_name)
         return KeyRef.parse(record.email) if record is not None else None
 
-    def _pulls(self, key_id: str) -> bool:
-        return self._world.cloud.pulls(key_id, self._world.target.role)
+    def _links(self) -> list[KeyRef]:
+        return [link for one in self._world.targets if (link := self._held(one)) is not None]
+
+    def _in_use(self) -> set[str]:
+        """The keys that Akka's records name, replaced ones included."""
+        return {key_id for link in self._links() for key_id in (link.key_id, link.replaces)}
+
+    def _pulls(self, target: SimulatedTarget, key_id: str) -> bool:
+        return self._world.cloud.pulls(key_id, target.role)
 
     def others_changed_by_themselves(self) -> None:
         """Accept the current resources of other users as they are."""

@@ -13,6 +13,8 @@ from typing import Any
 from bootstrap.testing.simulation.disk import Disk
 
 _CURRENT: ContextVar[Process] = ContextVar("simulated_process")
+CALL_SECONDS: ContextVar[Callable[[], float]] = ContextVar("seconds_of_a_call", default=lambda: 30.0)
+"""The time limit of the next call of the cloud, in seconds, of the target whose task asks."""
 
 
 class Killed(BaseException):
@@ -60,8 +62,6 @@ class Process:
         """The keys that it has created, as the cloud knows them."""
         self.answered: set[str] = set()
         """Those of them whose creation was answered."""
-        self.call_seconds: Callable[[], float] = lambda: 30.0
-        """The time limit of its next call of the cloud, in seconds."""
         self.interrupt: Callable[[], None] | None = None
         """What Ctrl-C does; None while nothing can be interrupted."""
         self._log = log

@@ -55,7 +55,7 @@ class SimulatedProvider(Provider):
     ) -> SimulatedTarget:
         if held.link is None:
             raise PullkeyError(f"{held.email} names no key", code=Code.CREDENTIAL_UNREADABLE)
-        return SimulatedTarget(registry_of(held.server), held.link.name)
+        return SimulatedTarget(registry_of(held.server), held.link.name, most_keys=self._cloud().key_limit)
 
     def claims(self, host: str) -> bool:
         return host.endswith(HOST)
@@ -79,7 +79,8 @@ class SimulatedProvider(Provider):
         return None if values.get("registry") else Missing("--registry", "Registry")
 
     def target(self, values: Mapping[str, Any]) -> SimulatedTarget:
-        return SimulatedTarget(values["registry"], values.get("identity") or "akka-puller")
+        identity = values.get("identity") or "akka-puller"
+        return SimulatedTarget(values["registry"], identity, most_keys=self._cloud().key_limit)
 
     def open(self, target: SimulatedTarget, context: RunContext) -> Session:
         return SimulatedSession(target, context, self._cloud())

@@ -23,7 +23,8 @@ class Command:
         interrupt_at: the number of the point at which Ctrl-C is pressed; 0 for none.
         timeout: its --timeout, in seconds.
         keep_old: the grace period of a replaced key, in seconds.
-        file: whether it is the command for a file, with one target: `apply`, `rotate -f`, `offboard -f`.
+        file: whether it is the command for a file of all targets: `apply`, `rotate -f`, `offboard -f`.
+        target: the number of its target, if it is for one.
     """
 
     verb: Verb
@@ -34,9 +35,11 @@ class Command:
     timeout: float = 600.0
     keep_old: float = 0.0
     file: bool = False
+    target: int = 0
 
     def __str__(self) -> str:
         parts = [f"{self.verb}{' of a file' * self.file} on machine {self.machine}"]
+        parts += [f"target {self.target}"] * bool(self.target)
         parts += [f"after {self.start:.1f} s"] * bool(self.start)
         parts += [f"killed at point {self.kill_at}"] * bool(self.kill_at)
         parts += [f"interrupted at point {self.interrupt_at}"] * bool(self.interrupt_at)
@@ -68,6 +71,7 @@ class Scenario:
         others_at: when another user creates the identity by hand, and grants its role, if either is missing;
             0 for never.
         key_added: whether another user creates a key for it after all rounds.
+        targets: the number of targets: registries with one identity, each with a secret of its own in Akka.
         ends_offboarded: whether the last command, without faults, is `offboard` rather than `onboard`.
     """
 
@@ -92,6 +96,7 @@ class Scenario:
     keys_of_others: int = 0
     others_at: float = 0.0
     key_added: bool = False
+    targets: int = 1
     ends_offboarded: bool = False
 
     def __str__(self) -> str:
@@ -165,6 +170,20 @@ def with_files(scenario: Scenario) -> Scenario:
         tuple(replace(each, file=dice.random() < 0.5) for each in commands) for commands in scenario.rounds
     )
     return replace(scenario, rounds=rounds)
+
+
+def with_targets(scenario: Scenario) -> Scenario:
+    """The scenario with two or three targets, which the commands for a file change side by side.
+
+    It is drawn apart from the rest, so that a seed's own scenario stays what it is.
+    """
+    dice = random.Random(f"{scenario.seed} targets")  # noqa: S311  - repeatable on purpose
+    targets = dice.choice((2, 2, 3))
+    rounds = tuple(
+        tuple(each if each.file else replace(each, target=dice.randrange(targets)) for each in commands)
+        for commands in scenario.rounds
+    )
+    return replace(scenario, rounds=rounds, targets=targets)
 
 
 def _distinguishable(scenario: Scenario) -> Scenario:

@@ -72,7 +72,7 @@ def _smaller(played: Played) -> Iterator[Scenario]:
 
 def _simpler(command: Command) -> Iterator[Command]:
     plain = Command(command.verb)
-    for name in ("file", "kill_at", "interrupt_at", "start", "machine", "keep_old", "timeout"):
+    for name in ("file", "target", "kill_at", "interrupt_at", "start", "machine", "keep_old", "timeout"):
         if getattr(command, name) != getattr(plain, name):
             yield replace(command, **{name: getattr(plain, name)})
 

@@ -383,6 +383,9 @@ class KeyStep(KeyResource[Key, Key]):
         keys = await self._listed()
         return [f"key {one.key_id} of {one.created:%Y-%m-%d}" for one in keys if one.key_id not in ours]
 
+    async def list_counted(self) -> list[KeyFacts]:
+        return [self.facts_of(one) for one in await self._listed()]
+
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         session = self._session
         if not as_seen:

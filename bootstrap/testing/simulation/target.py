@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bootstrap.model.key_facts import KeyLimit
 from bootstrap.plugin.provider import Target
 
 
@@ -15,11 +16,13 @@ class SimulatedTarget(Target):
         host: the registry's.
         identity_name: of the identity.
         given: whether the identity was created outside of pullkey, so that it is never removed.
+        most_keys: the maximum number of keys of the identity.
     """
 
     host: str
     identity_name: str = "akka-puller"
     given: bool = False
+    most_keys: int = 10
 
     @property
     def registry(self) -> str:
@@ -36,6 +39,10 @@ class SimulatedTarget(Target):
     @property
     def quota_group(self) -> str:
         return "simulated"
+
+    @property
+    def key_limit(self) -> KeyLimit:
+        return KeyLimit(self.most_keys, f"the identity {self.identity_name}", "identity")
 
     @property
     def role(self) -> str:

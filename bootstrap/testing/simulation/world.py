@@ -20,6 +20,7 @@ from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.target import SimulatedTarget
 
 _MACHINES = 3
+_NAMES = ("one", "two", "three")
 _SETTLE_SECONDS = 900.0
 """Seconds until all replicas know of all changes, and everything a killed process had started has ended."""
 
@@ -73,7 +74,10 @@ class World:
             regions=scenario.regions,
             denied=scenario.denied,
         )
-        self.target = SimulatedTarget("one.registry.example")
+        self.targets: Sequence[SimulatedTarget] = [
+            SimulatedTarget(f"{name}.registry.example", most_keys=scenario.key_limit)
+            for name in _NAMES[: scenario.targets]
+        ]
         self.machines = [Machine(f"machine {number}") for number in range(_MACHINES)]
         self.processes: list[Process] = []
         self.keys_of_others: set[str] = set()
@@ -120,12 +124,13 @@ class World:
         if self.scenario.key_added:
             self._add_key_of_others()
         for machine in range(_MACHINES):
-            for verb in self._lost(machine):
-                await self._clean(verb, machine)
-        last = await self._clean("onboard", 0)
+            for verb, target in self._lost(machine):
+                await self._clean(verb, machine, target)
+        last = [await self._clean("onboard", 0, target) for target in range(len(self.targets))]
         self.invariants.at_rest(last, self.processes, self._ended)
-        if self.scenario.ends_offboarded and not self.invariants.failures and self._holds():
-            self.invariants.offboarded(await self._clean("offboard", 0))
+        if self.scenario.ends_offboarded and not self.invariants.failures:
+            held = [target for target in range(len(self.targets)) if self._holds(target)]
+            self.invariants.offboarded([await self._clean("offboard", 0, target) for target in held])
 
     async def _settle(self) -> None:
         """Stop all faults, and let all changes become visible everywhere."""
@@ -142,10 +147,10 @@ class World:
             one.lag = 0.0
         self.log("all is at rest")
 
-    async def _clean(self, verb: Verb, machine: int) -> CommandResult:
+    async def _clean(self, verb: Verb, machine: int, target: int) -> CommandResult:
         """Run a command without faults."""
         self.clean += 1
-        return await self._command(Command(verb, machine))
+        return await self._command(Command(verb, machine, target=target))
 
     async def _command(self, command: Command) -> CommandResult:
         await asyncio.sleep(command.start)
@@ -162,7 +167,7 @@ class World:
                 other.alone = process.alone = False
         self.processes.append(process)
         self.log(f"{process.name}: {command}")
-        run = CommandRun(command, self.target, process)
+        run = CommandRun(command, self.targets, process)
         self._ended.append(run.ended)
         if await process.run(run):
             ended = run.ended
@@ -174,18 +179,24 @@ class World:
             self.invariants.command_ended(run)
         return run.ended
 
-    def _lost(self, machine: int) -> list[Verb]:
-        """The commands that continue with the journals of a machine."""
-        found: list[Verb] = []
+    def _lost(self, machine: int) -> list[tuple[Verb, int]]:
+        """The commands that continue with the journals of a machine, and the number of their target."""
+        found: list[tuple[Verb, int]] = []
         for data in self.machines[machine].disk.journals():
-            word = str(json.loads(data)["command"]).split()[1]
+            record = json.loads(data)
+            word = str(record["command"]).split()[1]
+            (target,) = (
+                number
+                for number, one in enumerate(self.targets)
+                if one.secret_name in str(record["place"]).split()
+            )
             verb: Verb = "offboard" if word == "offboard" else "rotate" if word == "rotate" else "onboard"
             # What Akka does not hold cannot be rotated.
-            found.append("onboard" if verb == "rotate" and not self._holds() else verb)
+            found.append(("onboard" if verb == "rotate" and not self._holds(target) else verb, target))
         return found
 
-    def _holds(self) -> bool:
-        return self.akka.held(self.target.secret_name) is not None
+    def _holds(self, target: int) -> bool:
+        return self.akka.held(self.targets[target].secret_name) is not None
 
     # -- other users -----------------------------------------------------------------------------------------
 
@@ -193,7 +204,7 @@ class World:
         if not self.scenario.identity_of_others:
             return
         with seams.inside(self):
-            name, role = self.target.identity_name, self.target.role
+            name, role = self.targets[0].identity_name, self.targets[0].role
             uid = self.cloud.add_identity(name, "of others", everywhere=True)
             if self.scenario.grant_of_others:
                 self.cloud.add_grant(uid, role, "of others", everywhere=True)
@@ -201,18 +212,15 @@ class World:
                 self.keys_of_others.add(self.cloud.add_key(uid))
 
     def _others_do_the_same(self) -> None:
-        identity = self.cloud.identities.truth(self.target.identity_name)
-        uid = (
-            identity.uid
-            if identity is not None
-            else self.cloud.add_identity(self.target.identity_name, "of others")
-        )
-        if self.cloud.grants.truth(f"{uid}/{self.target.role}") is None:
-            self.cloud.add_grant(uid, self.target.role, "of others")
+        name, role = self.targets[0].identity_name, self.targets[0].role
+        identity = self.cloud.identities.truth(name)
+        uid = identity.uid if identity is not None else self.cloud.add_identity(name, "of others")
+        if self.cloud.grants.truth(f"{uid}/{role}") is None:
+            self.cloud.add_grant(uid, role, "of others")
         self.invariants.others_changed_by_themselves()
 
     def _add_key_of_others(self) -> None:
-        identity = self.cloud.identities.truth(self.target.identity_name)
+        identity = self.cloud.identities.truth(self.targets[0].identity_name)
         if identity is not None and not identity.deleted:
             self.keys_of_others.add(self.cloud.add_key(identity.uid))
             self.invariants.others_changed_by_themselves()
