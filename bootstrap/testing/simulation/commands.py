@@ -78,6 +78,7 @@ class CommandRun:
             self.ended.says.append(change)
             if change.step == HANDOFF and change.outcome == "done":
                 self.ended.registered.add(secret_name)
+                self.ended.key_ids.add(change.key_id)
 
         return says
 
@@ -91,8 +92,7 @@ class CommandRun:
         self._calls_within(context)
         self.process.interrupt = run.interrupt
         outcome = await run.execute()
-        key_id = str(outcome.credential.get("key_id") or "")
-        self.ended.of(self._target.secret_name, outcome, notices=outcome.notices, key_id=key_id)
+        self.ended.of(self._target.secret_name, outcome, notices=outcome.notices)
 
     def _prepare(self, secret_name: str, context: RunContext) -> None:
         context.audit = self._audit(secret_name)
@@ -104,7 +104,7 @@ class CommandRun:
         results = await work.execute()
         for one in results:
             notices = [*one.planned.notices, *one.notices]
-            self.ended.of(one.entry.secret_name, one, notices=notices, key_id=one.key_id)
+            self.ended.of(one.entry.secret_name, one, notices=notices)
         self.ended.notices += work.notices
         self.ended.exit_code = exit_code_of_many([one.exit_code for one in results])
 

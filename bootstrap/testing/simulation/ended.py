@@ -33,14 +33,13 @@ class CommandResult:
     key_ids: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
-    def of(self, secret_name: str, result: Result, *, notices: Sequence[str], key_id: str = "") -> None:
+    def of(self, secret_name: str, result: Result, *, notices: Sequence[str]) -> None:
         """Take what an operation has reported for one target.
 
         Args:
             secret_name: that of the target.
             result: its result.
             notices: what is shown besides.
-            key_id: the key that Akka holds by now.
         """
         self.targets[secret_name] = self.result = result.result
         self.exit_code = result.exit_code
@@ -49,8 +48,6 @@ class CommandResult:
         if result.error is not None:
             self.error = result.error
             self.notices += [f"{result.error} {result.error.fix}"]
-        if secret_name in self.registered:
-            self.key_ids.add(key_id)
 
     @property
     def succeeded(self) -> bool:

@@ -198,9 +198,11 @@ class Invariants:
         if self._owner_is_unknowable():
             return
         for process, its in zip(processes, ended, strict=True):
-            # A command for a file looks for keys of others once its targets are done.
-            at_work = process.killed and (process.left_a_journal or not its.registered)
             for key_id in sorted(process.created - held):
+                # A command for a file goes on once one of its targets is done, over whose key another run may
+                # have registered its own.
+                in_journal = f'"key_id":"{key_id}"' in process.journals
+                at_work = process.killed and (key_id not in its.key_ids or in_journal)
                 if not self._world.cloud.is_alive(key_id):
                     continue
                 if not self._is_named(key_id, ended if full else clean):

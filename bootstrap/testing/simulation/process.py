@@ -53,8 +53,8 @@ class Process:
         self.machine = machine
         self.alive = True
         self.killed = False
-        self.left_a_journal = False
-        """Whether there was a journal on its machine when it was killed."""
+        self.journals = ""
+        """The journals on its machine when it was killed."""
         self.alone = True
         """Whether no other process has run at the same time."""
         self.points = 0
@@ -94,7 +94,7 @@ class Process:
         """Kill it as SIGKILL does: immediately, with its locks released."""
         self.note(f"killed at: {what}")
         self.alive, self.killed = False, True
-        self.left_a_journal = bool(self.machine.disk.journals())
+        self.journals = b"\n".join(self.machine.disk.journals()).decode()
         self.machine.disk.release(self)
         for task in list(self._tasks):
             task.cancel()
