@@ -18,7 +18,9 @@ import pytest
 from bootstrap.engine import handoff
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin import observe
+from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.resource import Attempt
 from bootstrap.plugin.step import Intent
 from bootstrap.testing.simulation.scenario import (
@@ -26,6 +28,7 @@ from bootstrap.testing.simulation.scenario import (
     Scenario,
     scenario_of,
     with_files,
+    with_marks,
     with_offboard_beside,
     with_targets,
 )
@@ -36,6 +39,7 @@ from bootstrap.testing.simulation.world import Played, simulate
 ROOT = Path(__file__).parent.parent
 SEEDS, PARTS = 1000, 8
 FILE_SEEDS, FILE_PARTS = 300, 2
+MARKED_SEEDS = 200
 SEARCHED = 10_000
 """Seeds in which a rule that is taken out must be missed."""
 
@@ -70,6 +74,12 @@ class TestSeeds:
         for seed in range(part * size, (part + 1) * size):
             scenario = with_files(scenario_of(seed))
             played = simulate(with_targets(scenario) if seed % 2 else scenario)
+            assert not played.failures, of(played)
+
+    def test_no_marked_key_is_left_though_journals_are_lost(self) -> None:
+        """Any machine recognises the key of a lost run: `scripts/simulate --marks`."""
+        for seed in range(MARKED_SEEDS):
+            played = simulate(with_marks(scenario_of(seed)))
             assert not played.failures, of(played)
 
     @pytest.mark.parametrize("seed", [7, 23, 613, 2338])
@@ -325,6 +335,16 @@ class TestRulesTakenOut:
         assert not simulate(scenario).failures
         with RULES_TAKEN_OUT[rule]():
             assert simulate(scenario).failures
+
+    def test_lost_keys_that_are_not_looked_for_are_missed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scenario = with_marks(scenario_of(298))
+        assert not simulate(scenario).failures
+
+        async def none(_: object) -> list[KeyFacts]:
+            return []
+
+        monkeypatch.setattr(KeyResource, "lost_keys", none)
+        assert "a marked key is left" in {one.rule for one in simulate(scenario).failures}
 
     @pytest.mark.full
     @pytest.mark.timeout(1800)

@@ -99,8 +99,8 @@ class TargetOperation(Operation):
             )
 
     async def _place(self) -> str:
-        await self._examination.akka_problems()  # Akka's names are read there
-        return self.akka.resolved.place_everywhere(self.options.secret_name)
+        await self._examination.akka_problems()  # reads the names, unless the command has
+        return await self.akka.place(self.options.secret_name)
 
     async def _close(self) -> None:
         await self.session.close()

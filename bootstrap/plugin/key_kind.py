@@ -48,6 +48,8 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     """Whether `read` combines two sources that lag independently (the list, and a read by id), so that one
     read is enough.
     """
+    finds_lost_keys = False
+    """Whether a key's mark says for which Akka secret it was created, and when its run must have ended."""
     undo_pauses: tuple[float, ...] = SETTLE_PAUSES
     """Seconds between the reads of an undo for keys of this run."""
     doubles_pauses: tuple[float, ...] = ()
@@ -109,6 +111,20 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     async def of_run(self, intent: Intent) -> Sequence[str]:
         """The keys that carry the mark of the intent's run. Needed only if `marked`."""
         raise NotImplementedError
+
+    async def of_lost_runs(self, place: str, known: Collection[str]) -> Sequence[K]:
+        """The keys whose mark is of a run for an Akka secret that must have ended by now. Needed only if
+        `finds_lost_keys`.
+
+        Args:
+            place: the Akka secret (`RunContext.place`).
+            known: ids of keys that are in use, which need not be looked at.
+
+        Raises:
+            PullkeyError: they cannot be read.
+        """
+        del place, known
+        return ()
 
     def is_marked(self, intent: Intent) -> bool:
         """Whether the keys of the intent's run carry its mark."""

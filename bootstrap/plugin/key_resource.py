@@ -69,6 +69,23 @@ class KeyResource(KeyKind[K, N]):
         seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="Akka's record names it")
         return seen.value if isinstance(seen, Present) else None
 
+    # -- keys that runs on any machine have lost -------------------------------------------------------------
+
+    async def lost_keys(self) -> list[KeyFacts]:
+        if not self.finds_lost_keys:
+            return []
+        context = self._of.context
+        place, held = await context.place(), await context.held_credential()
+        if not place or (held is not None and (held.empty or held.link is None)):
+            return []  # Akka may hold a key without naming it
+        link = held.link if held is not None else None
+        known = {link.key_id, link.replaces} if link is not None else set()
+        found = [self.facts_of(one) for one in await self.of_lost_runs(place, known)]
+        if found:
+            in_use = (await context.keys_in_use()).ids
+            found = [one for one in found if one.key_id not in in_use]
+        return found
+
     # -- one key by its id -----------------------------------------------------------------------------------
 
     async def facts(self, key_id: str) -> KeyFacts | None:

@@ -50,6 +50,7 @@ class Key(KeyResource[Any, Created]):
     marked = False
     can_disable = True
     asks_two_places = True
+    finds_lost_keys = True
     undo_pauses = ()
     permissions: tuple[str, ...] = ("iam.serviceAccountKeys.create", "iam.serviceAccountKeys.list")
     look_permissions = ("iam.serviceAccountKeys.list",)
@@ -184,26 +185,15 @@ class Key(KeyResource[Any, Created]):
 
     # -- keys that runs on any machine have lost -------------------------------------------------------------
 
-    async def lost_keys(self) -> list[KeyFacts]:
-        session = self._session
-        place, held = await session.context.place(), await session.context.held_credential()
-        if not place or (held is not None and (held.empty or held.link is None)):
-            return []  # Akka may hold a key without naming it
-        named = (
-            {held.link.key_id, held.link.replaces} if held is not None and held.link is not None else set()
-        )
-        found = [
-            key_id
+    async def of_lost_runs(self, place: str, known: Collection[str]) -> list[Any]:
+        return [
+            key
             for key_id, key in (await self._listed()).items()
             if cloud.is_uploaded(key)
-            and key_id not in named
+            and key_id not in known
             and (mark := await self._mark_of(key_id)) is not None
             and mark.is_of_lost_run(place)
         ]
-        if found:
-            in_use = (await session.context.keys_in_use()).ids
-            found = [key_id for key_id in found if key_id not in in_use]
-        return [self.facts_of((await self._listed())[key_id]) for key_id in found]
 
     async def _mark_of(self, key_id: str) -> Mark | None:
         """The mark in an uploaded key's certificate; None without one, or if it cannot be read."""

@@ -92,6 +92,7 @@ class SimulatedCloud:
         denied: the calls that this login may not make.
         tells_permissions: whether this login may read its own permissions.
         robots: whether each key has a user name of its own.
+        marks: whether a key's label says for which Akka secret it was created, and when its run has ended.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class SimulatedCloud:
         denied: Collection[str],
         tells_permissions: bool,
         robots: bool = False,
+        marks: bool = False,
     ) -> None:
         self._loop = loop
         self._chance = chance
@@ -117,6 +119,7 @@ class SimulatedCloud:
         self.tells_permissions = tells_permissions
         self.soft = soft
         self.robots = robots
+        self.marks = marks
         self.key_limit = key_limit
         self.denied = frozenset(denied)
         self.identities: Replicated[Identity] = Replicated(loop.time, chance.random, lag)

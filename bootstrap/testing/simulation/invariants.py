@@ -170,6 +170,8 @@ class Invariants:
             elif not full and (link is None or not self._pulls(target, link.key_id)):
                 self._fail("Akka does not pull at rest", f"Akka holds {link}")
         self._every_key_is_named(list(processes), list(ended), full=full)
+        if self._world.scenario.marks and not full:
+            self._no_marked_key_is_left()
         self._others_are_unchanged()
 
     def offboarded(self, last: Sequence[CommandResult]) -> None:
@@ -212,6 +214,14 @@ class Invariants:
                         "a key of a killed run is not accounted for on its machine",
                         f"{key_id} of {process.name}",
                     )
+
+    def _no_marked_key_is_left(self) -> None:
+        """Whichever run created a key, and on whatever machine: Akka holds it, or its record names it as the
+        replaced one.
+        """
+        for key_id in sorted(self._world.created - self._in_use()):
+            if self._world.cloud.is_alive(key_id):
+                self._fail("a marked key is left", key_id)
 
     def _owner_is_unknowable(self) -> bool:
         """Whether neither keys nor their identity have pullkey's mark.

@@ -63,6 +63,7 @@ class Scenario:
         glitches: the fraction of records that Akka lists wrongly.
         regions: of the Akka project.
         labels, disables, soft, tells_permissions, robots: habits of the cloud (`SimulatedCloud`).
+        marks: whether a key's label says for which Akka secret it was created, and when its run has ended.
         key_limit: the maximum number of keys of an identity.
         denied: the calls that this login may not make, in the cloud and in Akka.
         identity_of_others: whether another user has created the identity.
@@ -89,6 +90,7 @@ class Scenario:
     soft: bool = False
     tells_permissions: bool = True
     robots: bool = False
+    marks: bool = False
     key_limit: int = 10
     denied: frozenset[str] = field(default_factory=frozenset)
     identity_of_others: bool = False
@@ -184,6 +186,11 @@ def with_targets(scenario: Scenario) -> Scenario:
         for commands in scenario.rounds
     )
     return replace(scenario, rounds=rounds, targets=targets)
+
+
+def with_marks(scenario: Scenario) -> Scenario:
+    """The scenario in a cloud whose keys any machine recognises as those of a lost run."""
+    return replace(scenario, labels=True, marks=True)
 
 
 def _distinguishable(scenario: Scenario) -> Scenario:

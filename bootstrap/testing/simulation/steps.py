@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from bootstrap.model import clock
 from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import KeyLimitReached, OutcomeUnknown, StepFailed
@@ -30,6 +31,9 @@ from bootstrap.testing.simulation.cloud import (
 from bootstrap.testing.simulation.facts import SimulatedFacts
 
 _MARK = "pullkey, run "
+_UNTIL, _FOR = " until ", " for "
+# From a run's deadline until it has certainly undone what it created, or registered it.
+_ENDED_SECONDS = 600.0
 _BUSY_SECONDS = 60.0
 _SPREADING_SECONDS = 120.0
 
@@ -37,6 +41,12 @@ _SPREADING_SECONDS = 120.0
 def is_ours(text: str) -> bool:
     """Whether a description or label is one that pullkey writes."""
     return text.startswith(_MARK)
+
+
+def is_of_lost_run(label: str, place: str) -> bool:
+    """Whether a label is of a run for this Akka secret that must have ended by now."""
+    ends, found, named = label.partition(_UNTIL)[2].partition(_FOR)
+    return bool(found) and named == place and float(ends) < clock.time()
 
 
 def busy(error: Exception) -> Delay | None:
@@ -293,6 +303,8 @@ class KeyStep(KeyResource[Key, Key]):
         self._session = session
         self.marked = session.cloud.labels
         self.can_disable = session.cloud.disables
+        self.finds_lost_keys = session.cloud.marks
+        self._mark = ""
 
     @property
     def title(self) -> str:
@@ -304,7 +316,14 @@ class KeyStep(KeyResource[Key, Key]):
 
     @property
     def _label(self) -> str:
-        return f"{_MARK}{self._session.context.run_id}"
+        return f"{_MARK}{self._session.context.run_id}{self._mark}"
+
+    async def look_now(self) -> StepStatus:
+        context = self._session.context
+        if self._session.cloud.marks and not self._mark:
+            ends = clock.time() + context.deadline.left + _ENDED_SECONDS
+            self._mark = f"{_UNTIL}{ends:.0f}{_FOR}{await context.place()}"
+        return await super().look_now()
 
     def intent(self) -> Intent:
         name = self._session.target.identity_name
@@ -371,6 +390,9 @@ class KeyStep(KeyResource[Key, Key]):
 
     async def ids_now(self) -> Collection[str]:
         return [one.key_id for one in await self._session.all_keys()]
+
+    async def of_lost_runs(self, place: str, known: Collection[str]) -> list[Key]:
+        return [one for one in await self._listed() if is_of_lost_run(one.label, place)]
 
     @property
     def identity_created(self) -> bool:

@@ -22,6 +22,7 @@ from bootstrap.testing.simulation.target import SimulatedTarget
 _MACHINES = 3
 _NAMES = ("one", "two", "three")
 _SETTLE_SECONDS = 900.0
+_RUNS_ENDED_SECONDS = 1800.0
 """Seconds until all replicas know of all changes, and everything a killed process had started has ended."""
 
 
@@ -64,6 +65,7 @@ class World:
             denied=scenario.denied,
             tells_permissions=scenario.tells_permissions,
             robots=scenario.robots,
+            marks=scenario.marks,
         )
         self.akka = SimulatedAkka(
             self.loop,
@@ -123,6 +125,8 @@ class World:
         await self._settle()
         if self.scenario.key_added:
             self._add_key_of_others()
+        if self.scenario.marks:
+            await self._lose_machines()
         for machine in range(_MACHINES):
             for verb, target in self._lost(machine):
                 await self._clean(verb, machine, target)
@@ -146,6 +150,12 @@ class World:
         ):
             one.lag = 0.0
         self.log("all is at rest")
+
+    async def _lose_machines(self) -> None:
+        """Lose the journals of half of the machines, and wait until the marks of all runs count."""
+        for machine in self.machines[self.scenario.seed % 2 :: 2]:
+            machine.disk.files.clear()
+        await asyncio.sleep(_RUNS_ENDED_SECONDS)
 
     async def _clean(self, verb: Verb, machine: int, target: int) -> CommandResult:
         """Run a command without faults."""
