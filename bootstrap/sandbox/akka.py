@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import functools
 import hmac
 import json
 import marshal
@@ -31,6 +32,7 @@ import py_compile
 import secrets
 import shlex
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -393,8 +395,7 @@ class AkkaEmulator:
     def _write_executable(self, directory: Path, port: int) -> Path:
         program = directory / "akka-cli" / "akka_cli.pyc"
         program.parent.mkdir(mode=0o700)
-        # Compiled in advance: Python compiles a program at each start.
-        py_compile.compile(os.fspath(Path(__file__).with_name("akka_cli.py")), os.fspath(program))
+        program.write_bytes(_compiled_executable())
         endpoint = program.with_name("endpoint")
         endpoint.touch(mode=0o600)
         endpoint.write_text(f"{port}\n{self._token}\n", encoding="utf-8")
@@ -785,6 +786,15 @@ class AkkaEmulator:
 
     def _config_list(self, _: _Request) -> dict[str, Any]:
         return {"item": self._config()}
+
+
+@functools.cache
+def _compiled_executable() -> bytes:
+    """The executable's program, compiled: Python compiles the source of a program at each start."""
+    with tempfile.TemporaryDirectory(prefix="pullkey-sandbox-") as folder:
+        program = Path(folder, "akka_cli.pyc")
+        py_compile.compile(os.fspath(Path(__file__).with_name("akka_cli.py")), os.fspath(program))
+        return program.read_bytes()
 
 
 def _render_error(status: int, code: str, message: str) -> web.Response:

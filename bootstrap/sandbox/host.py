@@ -25,7 +25,7 @@ from bootstrap.sandbox.calls import CallGate, CallLog
 from bootstrap.sandbox.faults import FaultPlan
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
 from bootstrap.sandbox.replicas import Consistency, Replicas, Sort
-from bootstrap.sandbox.tls import CertificateAuthority
+from bootstrap.sandbox.tls import CertificateAuthority, Issuer
 
 __all__ = ["LOOPBACK", "Emulator", "Sandbox", "SandboxSettings", "Sort", "Visible"]
 
@@ -62,11 +62,13 @@ class Sandbox:
         settings: latency, propagation, faults, log.
         images: the store of the registries' images.
         clock: returns the machine's time, in seconds since the epoch.
+        issuer: signs the certificates of its servers; one of its own by default.
     """
 
     settings: SandboxSettings = field(default_factory=SandboxSettings)
     images: ImageStore = field(default_factory=BuiltInImages)
     clock: Callable[[], float] = time.time
+    issuer: Issuer | None = None
 
     def __post_init__(self) -> None:
         # Parse faults first: a syntax error must fail before anything is started.
@@ -76,7 +78,7 @@ class Sandbox:
             latency=self.settings.latency, faults=self.faults, log=self.log, clock=self._machine_time
         )
         self.directory = Path(tempfile.mkdtemp(prefix="pullkey-sandbox-"))
-        self.authority = CertificateAuthority(self.directory)
+        self.authority = CertificateAuthority(self.directory, self.issuer)
         self.emulators: dict[str, EmulatorOf[Sandbox]] = {}
         self.environment: dict[str, str] = {}
         self._runners: list[web.AppRunner] = []

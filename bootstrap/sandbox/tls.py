@@ -23,33 +23,58 @@ class ServerCertificate:
     private_key: bytes
 
 
-class CertificateAuthority:
-    """Signs server certificates. Clients that trust the certificate at the path `bundle` accept them.
+class Issuer:
+    """The key and the certificate of an authority, and the server certificates that it has signed.
 
-    The authority's private key is in memory only.
+    The private key is in memory only.
+
+    Attributes:
+        certificate: what clients trust, as PEM.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pullkey sandbox authority")])
-        self._certificate = (
+        self._root = (
             self._builder(name, name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(sign_certificates=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self.bundle = directory / "ca.pem"
-        self.bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        self.certificate = self._root.public_bytes(serialization.Encoding.PEM)
+        self._issued: dict[tuple[str, ...], ServerCertificate] = {}
+        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
     def issue(self, hosts: Iterable[str]) -> ServerCertificate:
-        """Create a certificate for host names (also wildcards, `*.example.com`) and addresses."""
-        names = list(dict.fromkeys(hosts))
+        """The certificate for host names (also wildcards, `*.example.com`) and addresses."""
+        names = tuple(dict.fromkeys(hosts))
+        if names not in self._issued:
+            self._issued[names] = self._signed(names)
+        return self._issued[names]
+
+    def server_context(self, hosts: Iterable[str], directory: Path) -> ssl.SSLContext:
+        """The server-side TLS context for these hosts; `directory` is a private one."""
+        names = tuple(dict.fromkeys(hosts))
+        if names not in self._contexts:
+            issued = self.issue(names)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            # The ssl module loads keys from files only.
+            path = directory / "server.pem"
+            path.touch(mode=0o600)
+            path.write_bytes(issued.private_key + issued.certificate)
+            try:
+                context.load_cert_chain(path)
+            finally:
+                path.unlink()
+            self._contexts[names] = context
+        return self._contexts[names]
+
+    def _signed(self, names: Iterable[str]) -> ServerCertificate:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pullkey sandbox")])
         authority_id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         certificate = (
-            self._builder(subject, self._certificate.subject, key.public_key())
+            self._builder(subject, self._root.subject, key.public_key())
             .add_extension(
                 x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
             )
@@ -70,20 +95,6 @@ class CertificateAuthority:
             ),
         )
 
-    def server_context(self, hosts: Iterable[str]) -> ssl.SSLContext:
-        """A server-side TLS context for these hosts."""
-        issued = self.issue(hosts)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # The ssl module loads keys from files only. The sandbox's directory is private and temporary.
-        path = self._directory / "server.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(issued.private_key + issued.certificate)
-        try:
-            context.load_cert_chain(path)
-        finally:
-            path.unlink()
-        return context
-
     @staticmethod
     def _builder(
         subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
@@ -99,6 +110,30 @@ class CertificateAuthority:
             .not_valid_after(now + dt.timedelta(days=30))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
+
+
+class CertificateAuthority:
+    """The authority of one sandbox. Clients that trust the certificate at the path `bundle` accept what it
+    signs.
+
+    Args:
+        directory: the sandbox's, which is private and temporary.
+        issuer: signs for it; one of its own by default. Sandboxes of one process can share one.
+    """
+
+    def __init__(self, directory: Path, issuer: Issuer | None = None) -> None:
+        self._directory = directory
+        self._issuer = issuer or Issuer()
+        self.bundle = directory / "ca.pem"
+        self.bundle.write_bytes(self._issuer.certificate)
+
+    def issue(self, hosts: Iterable[str]) -> ServerCertificate:
+        """The certificate for host names (also wildcards, `*.example.com`) and addresses."""
+        return self._issuer.issue(hosts)
+
+    def server_context(self, hosts: Iterable[str]) -> ssl.SSLContext:
+        """The server-side TLS context for these hosts."""
+        return self._issuer.server_context(hosts, self._directory)
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -90,13 +90,25 @@ def may_hold(grams: AbstractSet[bytes], secret: str) -> bool:
         grams: every sequence of `_BLOCK` bytes in the text.
         secret: the secret.
     """
+    starts = _starts(secret)
+    return starts is None or not starts.isdisjoint(grams)
+
+
+@functools.cache
+def _starts(secret: str) -> frozenset[bytes] | None:
+    """The first bytes of all that `holds` looks for first; None if something of it is shorter."""
+    found: set[bytes] = set()
     for part in secret_parts(secret):
         for name, form in forms(part).items():
             piece = min(len(form), 2 * _PIECE if name.lower() == "hex" else _PIECE)
-            starts = (form,) if piece == len(form) else (block for _, block in _blocks(form, piece))
-            if any(len(start) < _BLOCK or start[:_BLOCK] in grams for start in starts):
-                return True
-    return False
+            if len(form) < _BLOCK:
+                return None
+            if piece == len(form):
+                found.add(form[:_BLOCK])
+            else:  # as in `_blocks`, whose blocks are longer for hex only
+                size = piece // 2
+                found |= {form[at : at + _BLOCK] for at in range(0, len(form) - size + 1, size)}
+    return frozenset(found)
 
 
 def _piece_at(haystack: bytes, form: bytes, at: int, block: bytes, piece: int) -> bool:
@@ -209,10 +221,15 @@ class Watched:
             if event == "secret":
                 continue
             told = {name: value for name, value in record.items() if name not in ("event", "at")}
+            environment = told.pop("environment", None)
             if event == "subprocess.Popen" and tuple(record["argv"][1:3]) == _HANDOFF:
                 told["argv"] = _without_password(record["argv"])
+            where = f"{event} {record.get('path') or record.get('program') or ''}".strip()
             # As lines, not as JSON: quoted text is searched for in both forms anyway.
-            yield f"{event} {record.get('path') or record.get('program') or ''}".strip(), _flat(told)
+            yield where, _flat(told)
+            if environment:
+                # By itself: most processes have the same, and the same text is searched once.
+                yield where, _flat(environment)
         for path in self.folder.glob("*.log"):
             yield "the libraries' logs", path.read_text(encoding="utf-8", errors="replace")
 
@@ -235,10 +252,11 @@ def _flat(value: Any) -> str:
 
 def search(texts: Iterable[tuple[str, str]], secrets: Iterable[str], figures: Figures) -> list[str]:
     """List the places that contain a piece of any of the secrets."""
-    every = [(where, text.encode(errors="replace")) for where, text in texts]
+    every = [(where, text.encode(errors="replace")) for where, text in dict.fromkeys(texts)]
     figures.searched += sum(len(text) for _, text in every)
     found = []
-    grams = {text[at : at + _BLOCK] for _, text in every for at in range(len(text) - _BLOCK + 1)}
+    unique = {text for _, text in every}
+    grams = {text[at : at + _BLOCK] for text in unique for at in range(len(text) - _BLOCK + 1)}
     # Very short secrets are words of any text.
     for secret in sorted(one for one in set(secrets) if len(one) >= _BLOCK and may_hold(grams, one)):
         for where, text in every:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Self, TypeVar
 from bootstrap.plugin.emulator import Emulator
 from bootstrap.sandbox.host import Sandbox, SandboxSettings
 from bootstrap.sandbox.images import BuiltInImages, ImageStore
+from bootstrap.sandbox.tls import Issuer
 from bootstrap.testing.harness.clock import VARIABLE, SharedClock
 
 T = TypeVar("T")
@@ -41,7 +43,7 @@ class RunningSandbox:
         self._factories = factories
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
-        self.sandbox = Sandbox(settings or SandboxSettings(), images or BuiltInImages())
+        self.sandbox = Sandbox(settings or SandboxSettings(), images or BuiltInImages(), issuer=_issuer())
         self.clock = SharedClock(self.sandbox.directory / "clock")
         self.sandbox.clock = self.clock.time
         self.environment: Mapping[str, str] = {}
@@ -78,6 +80,12 @@ class RunningSandbox:
         self._thread.join(10)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+@functools.cache
+def _issuer() -> Issuer:
+    """One for all sandboxes of this process, since certificates take a third of the time of a start."""
+    return Issuer()
 
 
 async def _cancel_others() -> None:
