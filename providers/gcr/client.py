@@ -24,6 +24,7 @@ CHANGE_SECONDS = 60.0
 
 def import_clients() -> None:
     """Import what the clients below import when they are first used."""
+    import providers.gcr._fast_import  # noqa: F401, I001  - before anything of Google's
     import grpc.aio  # noqa: F401
 
 
@@ -69,36 +70,33 @@ class GoogleClient:
 
     @cached_property
     def iam(self) -> Any:
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.services.iam import IAMAsyncClient
 
-        return self._client(iam_admin_v1.IAMAsyncClient, "PULLKEY_GOOGLE_IAM_ENDPOINT")
+        return self._client(IAMAsyncClient, "PULLKEY_GOOGLE_IAM_ENDPOINT")
 
     @cached_property
     def projects(self) -> Any:
-        # The package imports the clients of six more services.
         from google.cloud.resourcemanager_v3.services.projects import ProjectsAsyncClient
 
         return self._client(ProjectsAsyncClient, "PULLKEY_GOOGLE_RESOURCEMANAGER_ENDPOINT")
 
     @cached_property
     def registry(self) -> Any:
-        from google.cloud import artifactregistry_v1
+        from google.cloud.artifactregistry_v1.services.artifact_registry import ArtifactRegistryAsyncClient
 
-        return self._client(
-            artifactregistry_v1.ArtifactRegistryAsyncClient, "PULLKEY_GOOGLE_ARTIFACTREGISTRY_ENDPOINT"
-        )
+        return self._client(ArtifactRegistryAsyncClient, "PULLKEY_GOOGLE_ARTIFACTREGISTRY_ENDPOINT")
 
     @cached_property
     def services(self) -> Any:
-        from google.cloud import service_usage_v1
+        from google.cloud.service_usage_v1.services.service_usage import ServiceUsageAsyncClient
 
-        return self._client(service_usage_v1.ServiceUsageAsyncClient, "PULLKEY_GOOGLE_SERVICEUSAGE_ENDPOINT")
+        return self._client(ServiceUsageAsyncClient, "PULLKEY_GOOGLE_SERVICEUSAGE_ENDPOINT")
 
     @cached_property
     def policies(self) -> Any:
-        from google.cloud import orgpolicy_v2
+        from google.cloud.orgpolicy_v2.services.org_policy import OrgPolicyAsyncClient
 
-        return self._client(orgpolicy_v2.OrgPolicyAsyncClient, "PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT")
+        return self._client(OrgPolicyAsyncClient, "PULLKEY_GOOGLE_ORGPOLICY_ENDPOINT")
 
     async def close(self) -> None:
         while self._clients:

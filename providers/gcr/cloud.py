@@ -65,9 +65,9 @@ class GoogleCloud(GoogleClient):
 
     async def disabled_services(self, project: str, names: Iterable[str]) -> list[str]:
         """The services among `names` that are not enabled in the project."""
-        from google.cloud import service_usage_v1
+        from google.cloud.service_usage_v1.types import resources, serviceusage
 
-        request = service_usage_v1.BatchGetServicesRequest(
+        request = serviceusage.BatchGetServicesRequest(
             parent=f"projects/{project}", names=[f"projects/{project}/services/{name}" for name in names]
         )
         answer = await self.read(
@@ -75,7 +75,7 @@ class GoogleCloud(GoogleClient):
             project,
             lambda: self.services.batch_get_services(request=request, **self.reading),
         )
-        enabled = service_usage_v1.State.ENABLED
+        enabled = resources.State.ENABLED
         return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
 
     async def enable_services(self, project: str, names: Collection[str], seconds: float) -> None:
@@ -85,9 +85,9 @@ class GoogleCloud(GoogleClient):
         roles in use have `serviceusage.operations.get`. Where the read is refused, the services themselves
         are read.
         """
-        from google.cloud import service_usage_v1
+        from google.cloud.service_usage_v1.types import serviceusage
 
-        request = service_usage_v1.BatchEnableServicesRequest(
+        request = serviceusage.BatchEnableServicesRequest(
             parent=f"projects/{project}", service_ids=sorted(names)
         )
 
@@ -236,14 +236,12 @@ class GoogleCloud(GoogleClient):
         return await self.read("GetServiceAccount", resource, read)
 
     async def create_account(self, project: str, account_id: str, description: str) -> Any:
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
-        request = iam_admin_v1.CreateServiceAccountRequest(
+        request = iam.CreateServiceAccountRequest(
             name=f"projects/{project}",
             account_id=account_id,
-            service_account=iam_admin_v1.ServiceAccount(
-                display_name="Akka image pulls", description=description
-            ),
+            service_account=iam.ServiceAccount(display_name="Akka image pulls", description=description),
         )
         return await self.call(
             "CreateServiceAccount",
@@ -261,10 +259,10 @@ class GoogleCloud(GoogleClient):
 
     async def user_keys(self, resource: str) -> Mapping[str, Any]:
         """The user-managed keys, by id; Google rotates the others itself."""
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
-        request = iam_admin_v1.ListServiceAccountKeysRequest(
-            name=resource, key_types=[iam_admin_v1.ListServiceAccountKeysRequest.KeyType.USER_MANAGED]
+        request = iam.ListServiceAccountKeysRequest(
+            name=resource, key_types=[iam.ListServiceAccountKeysRequest.KeyType.USER_MANAGED]
         )
         answer = await self.read(
             "ListServiceAccountKeys",
@@ -275,11 +273,11 @@ class GoogleCloud(GoogleClient):
 
     async def create_key(self, resource: str) -> Any:
         """Create a JSON key. Never retried here: a second call creates a second key."""
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
-        request = iam_admin_v1.CreateServiceAccountKeyRequest(
+        request = iam.CreateServiceAccountKeyRequest(
             name=resource,
-            private_key_type=iam_admin_v1.ServiceAccountPrivateKeyType.TYPE_GOOGLE_CREDENTIALS_FILE,
+            private_key_type=iam.ServiceAccountPrivateKeyType.TYPE_GOOGLE_CREDENTIALS_FILE,
         )
 
         async def create() -> Any:
@@ -293,9 +291,9 @@ class GoogleCloud(GoogleClient):
 
     async def upload_key(self, resource: str, certificate: bytes) -> Any:
         """Upload the certificate of a key, which then authenticates the account. Never retried here."""
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
-        request = iam_admin_v1.UploadServiceAccountKeyRequest(name=resource, public_key_data=certificate)
+        request = iam.UploadServiceAccountKeyRequest(name=resource, public_key_data=certificate)
         return await self.call(
             "UploadServiceAccountKey",
             resource,
@@ -304,10 +302,10 @@ class GoogleCloud(GoogleClient):
 
     async def public_key(self, resource: str) -> Any:
         """A key with its public key, in PEM."""
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
-        request = iam_admin_v1.GetServiceAccountKeyRequest(
-            name=resource, public_key_type=iam_admin_v1.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
+        request = iam.GetServiceAccountKeyRequest(
+            name=resource, public_key_type=iam.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
         )
         return await self.read(
             "GetServiceAccountKey",
@@ -325,10 +323,10 @@ class GoogleCloud(GoogleClient):
         )
 
     async def switch_key(self, resource: str, *, on: bool) -> None:
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
         if on:
-            enable = iam_admin_v1.EnableServiceAccountKeyRequest(name=resource)
+            enable = iam.EnableServiceAccountKeyRequest(name=resource)
             await self.call(
                 "EnableServiceAccountKey",
                 resource,
@@ -336,7 +334,7 @@ class GoogleCloud(GoogleClient):
                 silent=True,
             )
         else:
-            disable = iam_admin_v1.DisableServiceAccountKeyRequest(name=resource)
+            disable = iam.DisableServiceAccountKeyRequest(name=resource)
             await self.call(
                 "DisableServiceAccountKey",
                 resource,
@@ -358,9 +356,9 @@ def end_of(key: Any) -> dt.datetime | None:
 
 def is_uploaded(key: Any) -> bool:
     """Whether the key's certificate was uploaded; else Google created it."""
-    from google.cloud import iam_admin_v1
+    from google.cloud.iam_admin_v1.types import iam
 
-    return bool(key.key_origin == iam_admin_v1.ServiceAccountKeyOrigin.USER_PROVIDED)
+    return bool(key.key_origin == iam.ServiceAccountKeyOrigin.USER_PROVIDED)
 
 
 def of_account(resource: str) -> str:

@@ -250,7 +250,7 @@ class _Search:
 
     async def _key_source(self, resource: str) -> tuple[str, dt.timedelta]:
         """Source and lifetime of the key that Akka holds, which the next key gets too."""
-        from google.cloud import iam_admin_v1
+        from google.cloud.iam_admin_v1.types import iam
 
         default = dt.timedelta(days=90)
         try:
@@ -259,7 +259,7 @@ class _Search:
             if error.forbidden:
                 return CREATE, default
             raise
-        if key is None or key.key_origin != iam_admin_v1.ServiceAccountKeyOrigin.USER_PROVIDED:
+        if key is None or key.key_origin != iam.ServiceAccountKeyOrigin.USER_PROVIDED:
             return CREATE, default
         ends = cloud.end_of(key)
         if ends is None:

@@ -18,6 +18,7 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from providers.gcr import messages
 from providers.gcr.errors import NoLogin
+from providers.gcr.key_file_login import key_file_login
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
@@ -108,20 +109,19 @@ class GoogleLogin:
 
     def _log_in(self) -> str:
         try:
+            from providers.gcr._fast_import import google  # noqa: I001  - before anything else of Google's
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
             from google.auth.credentials import with_scopes_if_required
             from google.oauth2 import service_account
-
-            from providers.gcr._fast_import import google
         except ImportError as error:
             raise messages.sdk_missing(error) from None
         _set_proxies_for_grpc()
         try:
             # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for
             # the project of a workload identity, of which only `doctor` would show the name.
-            credentials, self.default_project = google.auth.default()
+            credentials, self.default_project = key_file_login() or google.auth.default()
             credentials = with_scopes_if_required(_at_endpoints(credentials), _SCOPES)  # type: ignore[no-untyped-call]
             if self.impersonate:
                 override = endpoint("PULLKEY_GOOGLE_IAMCREDENTIALS_ENDPOINT")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -138,6 +137,8 @@ class GcrPreflight:
             return None  # the read that did not show it was of a lagging server
         if repository_of(target.host):
             return messages.repository_not_migrated(target.project, target.host)
+        import difflib  # late: only error messages need it
+
         near = difflib.get_close_matches(target.repository, there or (), n=1, cutoff=0.6)
         return messages.repository_not_found(target.project, target.repository, target.location, there, near)
 
