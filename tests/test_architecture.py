@@ -29,6 +29,7 @@ CLIENTS = {
     "providers/acr/cloud.py",
     "providers/acr/arm_pipeline.py",
     "providers/acr/graph_client.py",
+    "providers/acr/http_transport.py",
     "providers/acr/login.py",
     "providers/acr/sdk_imports.py",
     "providers/acr/tokens.py",

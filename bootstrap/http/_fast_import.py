@@ -7,7 +7,7 @@ This changes `sys.modules`: a module that is None there fails to import at once.
 - httpcore imports sniffio at each call to find out whether it runs under asyncio, which it always does here.
   Without sniffio it assumes so, but searches every folder of the path each time.
 - httpcore imports HTTP/2 if it is installed. Only Microsoft Graph's client uses it, once negotiated, so it is
-  deferred.
+  deferred. So is idna, for hosts that are not ASCII.
 """
 
 import sys
@@ -16,7 +16,7 @@ from bootstrap.model.deferred_import import defer
 
 for _name in ("httpx._main", "sniffio"):
     sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
-defer("h2.connection", "h2.events", "h2.exceptions", "h2.settings")
+defer("h2.connection", "h2.events", "h2.exceptions", "h2.settings", "idna")
 
 import httpx  # noqa: E402
 

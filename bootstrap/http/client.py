@@ -13,8 +13,10 @@ from bootstrap.http._fast_import import httpx
 from bootstrap.model.settings import connect_to
 
 
-def new_client(host: str, *, timeout: float, base_url: str = "") -> httpx.AsyncClient:
-    """Create a client for a host (without port) and the token service that it names.
+def new_client(
+    host: str, *, timeout: float | httpx.Timeout, base_url: str = "", http2: bool = False
+) -> httpx.AsyncClient:
+    """Create a client for a host (without port) and the token service that it names; "" is a cloud's API.
 
     Redirects are not followed: one could send the credential to another host. Unless the host's address is
     overridden, the proxies and certificates in the environment apply, as httpx reads them.
@@ -29,6 +31,7 @@ def new_client(host: str, *, timeout: float, base_url: str = "") -> httpx.AsyncC
             verify=_trust_of_environment(),
             timeout=timeout,
             follow_redirects=False,
+            http2=http2,
             cookies=_NoCookies(),
         )
 

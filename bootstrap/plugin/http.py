@@ -2,5 +2,6 @@
 
 from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import Unreadable, parse_json
+from bootstrap.http.client import new_client
 
-__all__ = ["Unreadable", "httpx", "parse_json"]
+__all__ = ["Unreadable", "httpx", "new_client", "parse_json"]

@@ -4,13 +4,10 @@ than a run may.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bootstrap.model.deadline import Deadline
 from providers.acr.errors import is_page, retry_after
-
-if TYPE_CHECKING:
-    from azure.core.pipeline.transport import AioHttpTransport
 
 _RETRIES = 3
 _LONGEST_PAUSE_SECONDS = 60.0  # half of what a call may take
@@ -29,23 +26,6 @@ def no_web_page() -> Any:
                 raise ServiceResponseError("a web page came instead of an answer")
 
     return NoWebPage()
-
-
-def sends_once() -> AioHttpTransport:
-    """A transport that sends each request once; aiohttp sends a PUT or DELETE again by itself where a
-    connection is dropped.
-
-    Its switch for that has no public name; aiohttp's own test client (`aiohttp.test_utils.TestClient`) sets
-    it so.
-    """
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    class SendsOnce(AioHttpTransport):  # type: ignore[misc]
-        async def open(self) -> None:
-            await super().open()
-            self.session._retry_connection = False  # noqa: SLF001
-
-    return SendsOnce()
 
 
 def reads_only(deadline: Deadline) -> Any:

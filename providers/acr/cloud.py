@@ -21,7 +21,7 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from providers.acr import token_claims as claims
 from providers.acr.arm_objects import Registry, as_registry
-from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only, sends_once
+from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only
 from providers.acr.cache import Facts
 from providers.acr.errors import AzureApiError, NoLogin, retry_after, traced
 from providers.acr.login import CLOUDS, Login, make_credential
@@ -30,14 +30,13 @@ from providers.acr.registry_login import AUDIENCE, log_in
 from providers.acr.sdk_imports import import_clients, import_login, imported
 
 if TYPE_CHECKING:
-    from azure.core.pipeline.transport import AioHttpTransport
     from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
     from azure.mgmt.containerregistry.aio import ContainerRegistryManagementClient
 
     from providers.acr.graph import Graph
+    from providers.acr.http_transport import HttpxTransport
 
 T = TypeVar("T")
-_READ_SECONDS = 30
 _LOG_IN_SECONDS = 10.0
 _CALL_SECONDS = 120.0
 _SEARCHES_AT_ONCE = 16
@@ -67,7 +66,7 @@ class Azure:
         self._tenant = tenant
         self._trace = trace
         self._login: Login | None = None
-        self._transport: AioHttpTransport | None = None
+        self._transport: HttpxTransport | None = None
         self._facts = Facts()
         self.searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._logged_in = AsyncOnce(self._open)
@@ -103,7 +102,9 @@ class Azure:
             self._login = Login(
                 lambda: make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
             )
-        self._transport = sends_once()
+        from providers.acr.http_transport import HttpxTransport
+
+        self._transport = HttpxTransport()
         return self._login
 
     async def _manage(self) -> None:
@@ -185,8 +186,6 @@ class Azure:
                 *([plaintext_on_loopback()] if self._manager.startswith("http:") else []),
             ],
             "retry_policy": reads_only(self._deadline),
-            "connection_timeout": 10,
-            "read_timeout": _READ_SECONDS,
         }
 
     def registries_client(self, subscription: str) -> ContainerRegistryManagementClient:

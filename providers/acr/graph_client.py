@@ -16,7 +16,7 @@ import stamina
 
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
-from bootstrap.plugin.http import httpx
+from bootstrap.plugin.http import httpx, new_client
 from providers.acr.cache import Facts
 from providers.acr.errors import AzureApiError, is_page, retry_after, traced
 from providers.acr.login import Login
@@ -48,7 +48,6 @@ class GraphClient:
         from msgraph.graph_request_adapter import GraphRequestAdapter
         from msgraph.graph_service_client import GraphServiceClient
         from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
-        from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
 
         from providers.acr import graph_models
 
@@ -61,17 +60,16 @@ class GraphClient:
         self._trace = trace
         self._deadline = deadline
         host = urlsplit(url).hostname or ""
-        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that
-        # repeats.
+        # The default ones (`GraphClientFactory.create_with_default_middleware`), but for the one that repeats
+        # and the one that tells Microsoft of this machine.
         middleware = [
             _reads_in_time(deadline) if isinstance(one, RetryHandler) else one
             for one in KiotaClientFactory.get_default_middleware(None)
         ]
         self._http = GraphClientFactory.create_with_custom_middleware(
-            [*middleware, GraphTelemetryHandler()], client=KiotaClientFactory.get_default_client()
+            middleware, client=new_client("", timeout=httpx.Timeout(_SECONDS, connect=10.0), http2=True)
         )
         self._http.event_hooks = {"response": [_no_web_page]}
-        self._http.timeout = httpx.Timeout(_SECONDS, connect=10.0)
         self._adapter = GraphRequestAdapter(
             AzureIdentityAuthenticationProvider(login, scopes=[self.scope], allowed_hosts=[host]), self._http
         )

@@ -142,6 +142,7 @@ def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
     discovery: dict[str, Any] = {"disable_instance_discovery": True} if where else {}
     tenants = [tenant] if tenant else []
     for_tenant: dict[str, Any] = {"additionally_allowed_tenants": tenants}
+    over_http: dict[str, Any] = {**discovery, **_transport()}
     with _default_authority(authority):
         if auth == "cli":
             return aio.AzureCliCredential(**for_tenant)
@@ -150,12 +151,21 @@ def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
         if auth == "powershell":
             return aio.AzurePowerShellCredential(**for_tenant)
         if auth == "environment":
-            return aio.EnvironmentCredential(authority=authority, **discovery, **for_tenant)
+            return aio.EnvironmentCredential(authority=authority, **over_http, **for_tenant)
         if auth == "workload-identity":
-            return aio.WorkloadIdentityCredential(authority=authority, **discovery, **for_tenant)
+            return aio.WorkloadIdentityCredential(authority=authority, **over_http, **for_tenant)
         if auth == "managed-identity":
-            return aio.ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
-        return aio.DefaultAzureCredential(authority=authority, **discovery, **for_tenant)
+            return aio.ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **_transport())
+        return aio.DefaultAzureCredential(authority=authority, **over_http, **for_tenant)
+
+
+def _transport() -> dict[str, Any]:
+    """The option of the SDK's credentials for our transport. Service Fabric's managed identity has a
+    certificate of its own, which only the SDK's transport accepts.
+    """
+    from providers.acr.http_transport import HttpxTransport
+
+    return {} if os.environ.get("IDENTITY_SERVER_THUMBPRINT") else {"transport": HttpxTransport()}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ its registry.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -163,6 +162,8 @@ async def _search(cloud: Azure, target: AcrTarget) -> Registry:
 
 
 def _did_you_mean(name: str, registries: Iterable[Registry]) -> str:
+    import difflib  # late: only error messages need it
+
     names = sorted({one.name.lower() for one in registries})
     # A nearly identical name is suggested alone.
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.8) or difflib.get_close_matches(

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 
 from bootstrap.model.codes import Code
-from bootstrap.model.deferred_import import defer
 from bootstrap.model.errors import UsageProblem
 
 
@@ -25,10 +24,9 @@ async def imported(imports: Callable[[], None]) -> None:
 
 
 def import_login() -> None:
-    # Certificates are for logins with one. The package of Authorization imports all versions of its API.
-    defer("azure.mgmt.authorization", "cryptography.hazmat.primitives.serialization", "cryptography.x509")
-    import azure.core.pipeline.transport
+    import providers.acr._fast_import  # noqa: I001  - before anything of Azure's
     import azure.identity.aio  # noqa: F401
+    import providers.acr.http_transport  # noqa: F401
 
 
 def import_clients() -> None:
