@@ -164,8 +164,10 @@ def imported_by(command: Sequence[str]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="pullkey-benchmark-") as folder:
         told = Path(folder, "modules")
         code = (
-            "import atexit, sys; from bootstrap.cli import main; "
-            f"atexit.register(lambda: open({str(told)!r}, 'w').write(' '.join(sys.modules))); "
+            "import atexit, sys, types; from bootstrap.cli import main; "
+            # A deferred module is of another type until its code has run.
+            "ran = lambda: [name for name, one in sys.modules.items() if type(one) is types.ModuleType]; "
+            f"atexit.register(lambda: open({str(told)!r}, 'w').write(' '.join(ran()))); "
             f"sys.argv = {list(command)!r}; main()"
         )
         subprocess.run(

@@ -12,7 +12,7 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import read_stdin
 from bootstrap.cli.verify_held import credential_for_image, verify_held
-from bootstrap.engine.service_survey import registry_host
+from bootstrap.engine.waiting_services import registry_host
 from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, first_line
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say

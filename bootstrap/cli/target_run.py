@@ -41,13 +41,11 @@ async def run_target(
     from bootstrap.akka.cli import AkkaCli
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.engine.assembly import Assembly, OpenedTarget
-    from bootstrap.engine.audit_log import Audited
     from bootstrap.engine.lifetime import check_lifetime
     from bootstrap.engine.run_options import RunOptions
-    from bootstrap.engine.service_survey import WaitingServices
+    from bootstrap.engine.waiting_services import WaitingServices
     from bootstrap.model.deadline import Deadline
     from bootstrap.model.settings import check_addresses, state_directory
-    from bootstrap.output.json_documents import run_document
     from bootstrap.output.progress import make_reporter
     from bootstrap.output.summary import tell_end
     from bootstrap.plugin.context import RunContext
@@ -90,6 +88,8 @@ async def run_target(
     try:
         async with audited(values) as assembly.trail:
             if assembly.trail is not None:
+                from bootstrap.engine.audit_log import Audited
+
                 await akka.resolve()
                 assembly.record(context, Audited(provider.name, target.label, lambda: akka.resolved, name))
             looking = explaining_slow_reads() if verify else nullcontext()
@@ -103,6 +103,8 @@ async def run_target(
         await context.shared.close()
     handover = write_handover(operation, outcome, values)
     if values["output"] == "json":
+        from bootstrap.output.json_documents import run_document
+
         print_document(
             run_document(
                 operation,

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.journal import Journal, journal_of
-from bootstrap.engine.locate import LocatedCredential
-from bootstrap.engine.offboard import Offboarding
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.run import Run
 from bootstrap.engine.run_options import OffboardOptions, RunOptions
-from bootstrap.engine.verification import Verification
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import HeldNow, RunContext
 from bootstrap.plugin.provider import Target
 from bootstrap.plugin.session import Session
+
+if TYPE_CHECKING:
+    from bootstrap.engine.audit_log import Audited, Trail
+    from bootstrap.engine.locate import LocatedCredential
+    from bootstrap.engine.offboard import Offboarding
+    from bootstrap.engine.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class Assembly:
         """Create a verification. It opens another session with `reopen` if it has to read
         everything again.
         """
+        from bootstrap.engine.verification import Verification  # late: other commands need none
+
         return Verification(
             opened.target,
             opened.session,
@@ -117,6 +122,8 @@ class Assembly:
         options: OffboardOptions,
     ) -> Offboarding:
         """Create the offboarding of a credential whose cloud resources were located."""
+        from bootstrap.engine.offboard import Offboarding  # late: other commands need none
+
         return Offboarding(
             located,
             context=opened.context,

@@ -13,19 +13,16 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.services import PullFailure, Service, is_akka_registry
 from bootstrap.engine.health import CredentialHealth
 from bootstrap.engine.locate import is_for
+from bootstrap.engine.waiting_services import AT_ONCE, DOCKER_HUB, MOST_ASKED, registry_host
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.server import registry_of
-from bootstrap.plugin.provider import Provider, Target
+from bootstrap.plugin.provider import Provider
 from bootstrap.plugin.routing import host_of_image, providers_for
 
-DOCKER_HUB = "docker.io"
 _PULLED_FROM = {DOCKER_HUB: "registry-1.docker.io"}
-_AT_ONCE = 8
 _SECONDS = 10.0
-_WAITED_SECONDS = 2.0
-_MOST_ASKED = 50  # services whose containers are read
 
 
 class Need(StrEnum):
@@ -67,11 +64,6 @@ class RegistryInUse:
     def to_onboard(self) -> bool:
         """Whether an onboarding is needed: the credential is missing, has problems, or does not pull."""
         return self.need in (Need.MISSING, Need.WRONG) or (self.need is Need.EXTERNAL and bool(self.failures))
-
-
-def registry_host(image: str) -> str:
-    """The registry's host in an image's name; Docker Hub for a short name."""
-    return host_of_image(image) or DOCKER_HUB
 
 
 def by_place(services: Iterable[Service]) -> list[RegistryInUse]:
@@ -123,8 +115,8 @@ async def survey(
             _judge(one, assessed)
     await asyncio.gather(*(_look_as_anybody(one, trace) for one in found if one.need is Need.MISSING))
     doubtful = [one for one in found if one.need not in (Need.OK, Need.PUBLIC, Need.AKKA)]
-    room = asyncio.Semaphore(_AT_ONCE)
-    asked = [(one, name) for one in doubtful for name in one.services][:_MOST_ASKED]
+    room = asyncio.Semaphore(AT_ONCE)
+    asked = [(one, name) for one in doubtful for name in one.services][:MOST_ASKED]
     await asyncio.gather(*(_look_at_service(one, name, akka, room) for one, name in asked))
     return found
 
@@ -187,58 +179,3 @@ async def _look_at_service(one: RegistryInUse, name: str, akka: AkkaCli, room: a
         return
     if failures:
         one.failures[name] = failures[0]
-
-
-async def waiting_services(akka: AkkaCli, host: str, covers: Callable[[str], bool]) -> list[str]:
-    """The services that failed to pull an image that a credential would allow them to pull.
-
-    Args:
-        akka: of the project.
-        host: the credential's registry.
-        covers: whether the credential covers an image at that host.
-
-    Raises:
-        StepFailed: Akka does not show the services.
-    """
-
-    def is_meant(service: Service) -> bool:
-        try:
-            same = registry_of(registry_host(service.image)) == registry_of(host)
-            return bool(service.image) and not service.ready and same and covers(service.image)
-        except UsageProblem:
-            return False
-
-    async def waits(service: Service) -> bool:
-        try:
-            async with room:
-                return bool((await akka.service(service.name))[1])
-        except StepFailed:
-            return False
-
-    room = asyncio.Semaphore(_AT_ONCE)
-    meant = [one for one in await akka.services() if is_meant(one)][:_MOST_ASKED]
-    waiting = await asyncio.gather(*map(waits, meant))
-    return sorted(one.name for one, is_waiting in zip(meant, waiting, strict=True) if is_waiting)
-
-
-class WaitingServices:
-    """Looks in the background, during an onboarding, for services that wait for the credential. It never
-    fails, and gives up soon.
-    """
-
-    def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
-        self._found = asyncio.create_task(
-            waiting_services(akka, target.registry, lambda image: provider.covers(target, image))
-        )
-
-    async def names(self) -> list[str]:
-        """Their names; none if Akka does not answer in time."""
-        done, _ = await asyncio.wait([self._found], timeout=_WAITED_SECONDS)
-        if not done or self._found.cancelled() or self._found.exception() is not None:
-            return []
-        return self._found.result()
-
-    async def close(self) -> None:
-        """Cancel the search."""
-        self._found.cancel()
-        await asyncio.gather(self._found, return_exceptions=True)

@@ -10,7 +10,6 @@ from bootstrap.akka.records import keys_in_use
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Journal
 from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
-from bootstrap.engine.offboard import remove_replaced
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.preflight import Preflight, PreflightResult
 from bootstrap.engine.pull_check import HandshakeStep
@@ -109,6 +108,8 @@ class TargetOperation(Operation):
             self.session.credential.password.drop_index()
 
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
+        from bootstrap.engine.offboard import remove_replaced  # late: few runs replace a key
+
         return await remove_replaced(
             held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
         )

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap.engine.locate import LocatedCredential
 from bootstrap.engine.result import Result
 from bootstrap.model.errors import Declined, ExitCode, Interrupted, advice, first_line
 from bootstrap.model.tense import done as done_title
@@ -19,6 +18,7 @@ from bootstrap.output.terminal import say, say_command, styled, width_of
 from bootstrap.plugin.step import State
 
 if TYPE_CHECKING:
+    from bootstrap.engine.locate import LocatedCredential
     from bootstrap.engine.target_operation import TargetOperation
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -91,6 +90,8 @@ async def _nearest(exchange: Exchange, probe: Probe, challenge: Challenge) -> st
         prefix = f"{folder}/" if folder else ""
         every = await _catalog(exchange, challenge)
         beside = [one.removeprefix(prefix) for one in every if one.startswith(prefix)]
+    import difflib  # late: only error messages need it
+
     for near in difflib.get_close_matches(name, beside, n=1):
         with_tag = probe.reference in await tags(near)
         return f"Did you mean {near}{f':{probe.reference}' if with_tag else ''}?"
