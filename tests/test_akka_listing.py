@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.sandbox.akka import AkkaEmulator, Listing
+from bootstrap.sandbox.akka import AkkaEmulator
+from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.running_sandbox import RunningSandbox
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.sandbox.akka import Listing
+from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.credential_life import Life, akka_pulls, living, new_keys, secret_name
 from tests.harness.concurrent_change import meanwhile
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bootstrap.sandbox.akka import Mode
+from bootstrap.sandbox.akka_platform import Mode
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import Ended, ForkServer, fork_server
 from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm

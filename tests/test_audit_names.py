@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change
-from bootstrap.sandbox.akka import LOGIN, OWNER
+from bootstrap.sandbox.akka_platform import LOGIN, OWNER
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 

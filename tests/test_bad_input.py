@@ -29,7 +29,7 @@ from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.model.text import one_line
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.registry.trust import refusal_of as _untrusted
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.world import World, make_world
 
 # What makes each provider's target whole, so that only the value under test is wrong.

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.credential_life import KEY_CREATION
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import keys_of, scene, verifies

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.sandbox.akka import OWNER
+from bootstrap.sandbox.akka_platform import OWNER
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.private_registry import NAME as PRIVATE

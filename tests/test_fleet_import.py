@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bootstrap.fleet.registries import load
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.world import World
 
 BY_HAND = AkkaCredential(

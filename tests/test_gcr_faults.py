@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.sandbox.akka import Mode
+from bootstrap.sandbox.akka_platform import Mode
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.world import World, make_world
 from tests.harness.command import start_onboarding

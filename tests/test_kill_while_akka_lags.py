@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.sandbox.akka import Listing
+from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.credential_life import akka_pulls, new_keys
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import Point, Victim, descendants, scene, wait_until

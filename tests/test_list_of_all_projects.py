@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bootstrap.output.json_schema import schemas
-from bootstrap.sandbox.akka import AkkaCredential, AkkaProject
+from bootstrap.sandbox.akka_projects import AkkaCredential, AkkaProject
 from bootstrap.testing.harness.world import World
 
 ALL = ("list", "--all-projects")

@@ -15,7 +15,7 @@ import pytest
 from google.iam.v1 import policy_pb2
 from google.type import expr_pb2
 
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.credential_life import KINDS, Life, living
 from bootstrap.testing.harness.figures import count
 from providers.gcr.emulator.policy import AllowPolicy

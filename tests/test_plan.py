@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from bootstrap.plugin.conformance import InventoryItem
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.inventory import inventory
 from bootstrap.testing.harness.world import Result, World, make_world

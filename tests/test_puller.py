@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.credential_life import KINDS
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.puller import pulls

@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.fork_server import ForkServer, fork_server
 from bootstrap.testing.harness.inventory import inventory
 from bootstrap.testing.harness.world import World

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.sandbox.akka import Listing
+from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.credential_life import akka_pulls, living, new_keys, secret_name
 
 SHORT = ("--timeout", "15s")

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from bootstrap.sandbox.akka import AkkaProject
+from bootstrap.sandbox.akka_projects import AkkaProject
 from bootstrap.testing.harness.credential_life import living, new_keys, secret_name
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import scene

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.sandbox.akka import LOGIN, OWNER
+from bootstrap.sandbox.akka_platform import LOGIN, OWNER
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
 from tests.harness.terminal import Terminal

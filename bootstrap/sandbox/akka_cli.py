@@ -2,9 +2,10 @@
 
 It implements the documented commands and flags and formats answers as text or JSON. The state is in
 `AkkaEmulator`, which it calls over loopback. Like the Go program that it emulates, it must start in some 10
-ms: the longer tests start it thousands of times. So it uses the standard library only, runs as `python -I
--S`, exchanges `marshal` data with the emulator, and imports the C parts of `json`, `signal` and `socket`: the
-Python parts, and what they import (`enum`, `re`), would take longer than everything else.
+ms: the longer tests start it thousands of times. So it is one file, compiled in advance, uses the standard
+library only, runs as `python -I -S`, exchanges `marshal` data with the emulator, and imports the C parts of
+`json`, `signal` and `socket`: the Python parts, and what they import (`enum`, `re`), would take longer than
+everything else.
 
 Commands and flags are those of the generated reference of CLI 3.0.71 (akka-sdk,
 `docs/src/modules/reference/pages/cli/akka-cli`). The JSON of `akka docker`, `akka secrets` and `akka

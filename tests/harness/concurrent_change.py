@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.sandbox.faults import Fault
 from bootstrap.testing.harness.kill_points import Victim
 from bootstrap.testing.harness.world import World

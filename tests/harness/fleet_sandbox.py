@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.plugin import entry_points as plugins
-from bootstrap.sandbox.akka import AkkaEmulator, AkkaProject
+from bootstrap.sandbox.akka import AkkaEmulator
+from bootstrap.sandbox.akka_projects import AkkaProject
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.running_sandbox import RunningSandbox
 

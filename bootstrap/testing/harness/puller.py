@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bootstrap.sandbox.akka import AkkaCredential
+from bootstrap.sandbox.akka_projects import AkkaCredential
 
 _IMAGE = re.compile(r"PULLKEY_[A-Z0-9_]+_(IMAGE|SERVER|REGISTRY)")
 """The variables in which emulators name their image."""

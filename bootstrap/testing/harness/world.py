@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.plugin.emulator import Emulator
-from bootstrap.sandbox.akka import AkkaCredential, AkkaEmulator
+from bootstrap.sandbox.akka import AkkaEmulator
+from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.sandbox.images import ImageStore
 from bootstrap.sandbox.run import consistency_of
