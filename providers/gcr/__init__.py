@@ -20,18 +20,8 @@ from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
-from providers.gcr.target import (
-    AUTO,
-    CREATE,
-    DEFAULT_ACCOUNT,
-    DEFAULT_ROLE,
-    UPLOAD,
-    GcrTarget,
-    is_google,
-    options_of,
-    options_of_image,
-    place_of_image,
-)
+from providers.gcr.place import is_google, options_of_image, place_of_image
+from providers.gcr.target import AUTO, CREATE, DEFAULT_ACCOUNT, DEFAULT_ROLE, UPLOAD, GcrTarget, options_of
 
 if TYPE_CHECKING:
     from bootstrap.plugin.conformance import ConformanceCase

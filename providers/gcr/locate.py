@@ -21,6 +21,15 @@ from providers.gcr import cloud, errors, messages_locate, policy
 from providers.gcr.account_session import made_by_pullkey
 from providers.gcr.cache import Facts, shared_cloud, shared_facts
 from providers.gcr.errors import GoogleApiError
+from providers.gcr.place import (
+    is_project,
+    is_repository,
+    location_of,
+    registry_secret_name,
+    repository_of,
+    split_path,
+    with_domain_as_folder,
+)
 from providers.gcr.target import (
     AUTO,
     CREATE,
@@ -30,14 +39,7 @@ from providers.gcr.target import (
     UPLOAD,
     GcrTarget,
     impersonated,
-    is_project,
-    is_repository,
-    location_of,
     project_of,
-    registry_secret_name,
-    repository_of,
-    split_path,
-    with_domain_as_folder,
 )
 
 

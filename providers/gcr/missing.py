@@ -9,7 +9,8 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing
 from providers.gcr.cache import shared_cloud
-from providers.gcr.target import address_of, impersonated, options_of_image
+from providers.gcr.place import address_of, options_of_image
+from providers.gcr.target import impersonated
 
 
 def missing(values: Mapping[str, Any]) -> Missing | None:

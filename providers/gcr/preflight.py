@@ -17,7 +17,8 @@ from providers.gcr.errors import GoogleApiError
 from providers.gcr.key import Key
 from providers.gcr.key_limit import key_limit_problem
 from providers.gcr.key_policy import KeyPolicy
-from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE, repository_of
+from providers.gcr.place import repository_of
+from providers.gcr.target import KEYS_OF_AN_ACCOUNT, STORAGE_ROLE
 
 
 class GcrPreflight:

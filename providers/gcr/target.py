@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.credential import secret_name
 from bootstrap.model.duration import parse_duration
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
 from providers.gcr import messages_options
+from providers.gcr.place import (
+    is_container_registry,
+    is_project,
+    is_repository,
+    location_of,
+    registry_secret_name,
+    repository_of,
+    split_path,
+    with_domain_as_folder,
+)
 
 if TYPE_CHECKING:
     from bootstrap.plugin.quota import Charge
@@ -23,25 +32,12 @@ DEFAULT_ACCOUNT = "akka-docker-reader"
 DEFAULT_ROLE = "roles/artifactregistry.reader"
 STORAGE_ROLE = "roles/storage.objectViewer"
 
-# Which repository serves a Container Registry host: "Transition from Container Registry", and gcloud's own
-# table (command_lib/artifacts/util.py).
-_CONTAINER_REGISTRY = {"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
-_ARTIFACT_REGISTRY = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev$")
-_REGIONAL = re.compile(r"^docker\.(?P<location>[a-z0-9-]+)\.rep\.pkg\.dev$")
-
-# "Creating and managing projects": 6 to 30 characters; a domain before the colon in domain-scoped projects.
-_PROJECT = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-# In an image: a tag would have nothing after it.
-_DOMAIN_SCOPED = re.compile(
-    r"^((?:https://)?[^/:]+/)([a-z0-9-]+(?:\.[a-z0-9-]+)+):(?=[a-z][a-z0-9-]{4,28}[a-z0-9]/)"
-)
 # `CreateServiceAccountRequest.account_id`: 6 to 30 characters.
 _ACCOUNT = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 _EMAIL = re.compile(r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")
 _PROJECT_EMAIL = re.compile(
     r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\.(?P<domain>[a-z0-9.-]+))?\.iam\.gserviceaccount\.com$"
 )
-_REPOSITORY = re.compile(r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _ROLE = re.compile(r"^(?:roles|projects/[a-z0-9.:-]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+$")
 
 KEYS_OF_AN_ACCOUNT = 10  # "Quotas and limits", service account keys
@@ -99,10 +95,10 @@ class GcrTarget:
             raise messages_options.project_number_given(
                 "--gcp-project" if values.get("gcp_project") else "--server", project
             )
-        if not _PROJECT.match(project):
+        if not is_project(project):
             raise messages_options.invalid_project(project)
         repository = _agree("--repository", values.get("repository"), repository) or ""
-        if repository and not _REPOSITORY.match(repository.replace(".", "-")):
+        if repository and not is_repository(repository):
             raise messages_options.invalid_repository(repository)
         account, given = _account(values.get("service_account") or DEFAULT_ACCOUNT, project)
         return cls(
@@ -169,7 +165,7 @@ class GcrTarget:
     def path(self) -> str:
         """The path of the repository as a puller names it, without an image."""
         project = self.project.replace(":", "/")
-        return project if self.host in _CONTAINER_REGISTRY else f"{project}/{self.repository}"
+        return project if is_container_registry(self.host) else f"{project}/{self.repository}"
 
     @property
     def account_name(self) -> str:
@@ -219,15 +215,6 @@ class GcrTarget:
         return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
 
 
-def with_domain_as_folder(text: str) -> str:
-    """An image of a domain-scoped project in the form of pullers: `gcr.io/example.com/project/image`.
-
-    Google writes such a project `example.com:project` everywhere else, also in the addresses that its console
-    shows.
-    """
-    return _DOMAIN_SCOPED.sub(r"\1\2/", text)
-
-
 def impersonated(values: Mapping[str, Any]) -> str:
     """The service account to impersonate, or "".
 
@@ -246,74 +233,6 @@ def project_of(email: str) -> str:
     if match is None:
         return ""
     return f"{match['domain']}:{match['project']}" if match["domain"] else match["project"]
-
-
-def is_project(text: str) -> bool:
-    return bool(_PROJECT.match(text))
-
-
-def is_repository(text: str) -> bool:
-    return bool(_REPOSITORY.match(text.replace(".", "-")))
-
-
-def repository_of(host: str) -> str:
-    """The only repository of a Container Registry host; "" for a host that may have many."""
-    return host if host in _CONTAINER_REGISTRY else ""
-
-
-def registry_secret_name(host: str, project: str, repository: str) -> str:
-    """The Akka secret's name for a place; without the repository where the host implies it."""
-    return secret_name(host, project, "" if host in _CONTAINER_REGISTRY else repository)
-
-
-def is_google(host: str) -> bool:
-    return _location_of(host) is not None
-
-
-def options_of_image(image: str) -> dict[str, str]:
-    """The options for an image reference, or for a registry's address.
-
-    Raises:
-        UsageProblem: it is not a valid reference.
-    """
-    named = parse_reference(with_domain_as_folder(image), where="IMAGE")
-    project, repository, path = split_path(named.host, named.path)
-    found = {
-        "server": image,
-        "gcp-project": project,
-        "repository": repository if project else "",
-        "image": image if path else "",
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def place_of_image(image: str) -> str:
-    """Host, project and repository of an image, in the form of pullers.
-
-    >>> place_of_image("europe-docker.pkg.dev/acme-shop/containers/web/checkout:1.0")
-    'europe-docker.pkg.dev/acme-shop/containers'
-    >>> place_of_image("gcr.io/acme-shop/app")
-    'gcr.io/acme-shop'
-
-    Raises:
-        UsageProblem: it is not a valid reference.
-    """
-    named = parse_reference(with_domain_as_folder(image), where="IMAGE")
-    project, repository, _ = split_path(named.host, named.path)
-    parts = (named.host, project.replace(":", "/"), "" if repository == named.host else repository)
-    return "/".join(filter(None, parts))
-
-
-def address_of(project: str, location: str, repository: str) -> str:
-    """The address of a repository, in the form of pullers.
-
-    >>> address_of("acme-shop", "europe-west1", "containers"), address_of("example.com:shop", "us", "gcr.io")
-    ('europe-west1-docker.pkg.dev/acme-shop/containers', 'gcr.io/example.com/shop')
-    """
-    folder = project.replace(":", "/")
-    if _CONTAINER_REGISTRY.get(repository) == location:
-        return f"{repository}/{folder}"
-    return f"{location}-docker.pkg.dev/{folder}/{repository}"
 
 
 def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str | bool]:
@@ -338,37 +257,6 @@ def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str 
     if target.key_source == UPLOAD:
         found["expires-in"] = f"{max(target.life // dt.timedelta(hours=1), 1)}h"
     return found
-
-
-def _location_of(host: str) -> str | None:
-    if host in _CONTAINER_REGISTRY:
-        return _CONTAINER_REGISTRY[host]
-    match = _ARTIFACT_REGISTRY.match(host) or _REGIONAL.match(host)
-    return match["location"] if match else None
-
-
-def location_of(host: str) -> str:
-    """The location of a Google host's repositories.
-
-    Raises:
-        UsageProblem: it is not a Google registry.
-    """
-    location = _location_of(host)
-    if location is None:
-        raise messages_options.not_a_google_registry(host)
-    return location
-
-
-def split_path(host: str, path: str) -> tuple[str, str, str]:
-    """Project, repository and the rest of an image's path. A Container Registry host is one repository."""
-    project, _, rest = path.partition("/")
-    if "." in project:  # example.com/project: a domain-scoped project
-        domain, (project, _, rest) = project, rest.partition("/")
-        project = f"{domain}:{project}"
-    if host in _CONTAINER_REGISTRY:
-        return project, host, rest
-    repository, _, rest = rest.partition("/")
-    return project, repository, rest
 
 
 def _agree(option: str, given: str | None, from_image: str) -> str | None:
