@@ -37,6 +37,22 @@ def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, pro
     assert [one for one in outcomes if not one.hit and one.code != 0 and one.seconds < one.case.timeout] == []
 
 
+def test_an_upload_that_was_chosen_and_fails_harms_nobody_and_leaves_nothing(workers: Workers) -> None:
+    """`--key-source auto` decides on the source and may give it up; its other calls are those of both."""
+    cases = [
+        Case("gcr-auto", command, "iam.UploadServiceAccountKey#1", fault, forever)
+        for command, fault, forever in (
+            ("onboard", "lost", False),
+            ("onboard", "403", True),
+            ("rotate", "hang-after", False),
+            ("rotate", "409", False),
+        )
+    ]
+    outcomes = [future.result() for future in [*map(workers.run_case, cases)]]
+    assert all(one is not None and one.hit for one in outcomes)
+    assert [f"{one.case}: {one.wrong}" for one in outcomes if one is not None and one.wrong] == []
+
+
 @pytest.mark.parametrize(
     "case",
     [
