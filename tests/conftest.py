@@ -4,6 +4,7 @@ else is in `harness`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -136,6 +137,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         missing = [name for name in programs if name not in required and shutil.which(name) is None]
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Seven thousand tests and what they import stay; each search for rings would go through them."""
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,8 +1,9 @@
 """Runs `pullkey` many times without importing the clouds' SDKs each time.
 
 A separate process with one thread imports the command and forks a child for each run. What a child had to
-import, the server imports too before the next run. The child behaves like a newly started process: arguments,
-environment, standard streams and exit code.
+import, the server imports too before the next run, and compiles the regular expressions that it had to
+compile. The child behaves like a newly started process: arguments, environment, standard streams and exit
+code.
 
 Run as a program it is the server: `python -m bootstrap.testing.harness.fork_server SOCKET`. Tests use
 `ForkServer`, most of them the shared one of `fork_server()`.
@@ -18,6 +19,8 @@ import importlib
 import importlib.util
 import json
 import os
+import re
+import select
 import signal
 import socket
 import subprocess
@@ -149,7 +152,7 @@ class ForkServer:
         out, err = (
             Path(f"{base}.{name}").read_text(encoding="utf-8", errors="replace") for name in ("out", "err")
         )
-        for name in ("in", "out", "err", "modules"):
+        for name in ("in", "out", "err", "learnt"):
             Path(f"{base}.{name}").unlink(missing_ok=True)
         return Ended(code, out, err, seconds)
 
@@ -185,6 +188,22 @@ def _shared() -> ForkServer:
 # -- the server ----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Child:
+    """A run. `end` is a descriptor that can be read once it has ended; None if the system has none."""
+
+    connection: socket.socket
+    base: str
+    end: int | None
+
+
+def _end_of(pid: int) -> int | None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
+
+
 def _serve(address: str) -> None:
     warnings.simplefilter("ignore")
     restore_signals()
@@ -194,43 +213,65 @@ def _serve(address: str) -> None:
         "bootstrap.plugin.entry_points"
     ).installed()  # the installed providers stay the same
     watch = _load_watch()
-    children: dict[int, tuple[socket.socket, str]] = {}
+    children: dict[int, _Child] = {}
     listener = socket.socket(socket.AF_UNIX)
     # The address appears only once it listens, since a client connects as soon as it sees it.
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)
-    listener.settimeout(0.02)
     parent = os.getppid()
     while os.getppid() == parent:  # it must not outlive the process that started it
-        with contextlib.suppress(TimeoutError):
+        ends = [one.end for one in children.values() if one.end is not None]
+        # Without a descriptor that tells of its end, a child is asked for again and again.
+        seconds = 0.5 if len(ends) == len(children) else 0.02
+        if listener in select.select([listener, *ends], [], [], seconds)[0]:
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
             gc.freeze()
             pid = os.fork()
             if pid == 0:
-                _child(asked, watch, [listener, connection, *(one for one, _ in children.values())])
+                for end in ends:
+                    os.close(end)
+                _child(asked, watch, [listener, connection, *(one.connection for one in children.values())])
             connection.sendall(f"{pid}\n".encode())
-            children[pid] = (connection, asked["base"])
+            children[pid] = _Child(connection, asked["base"], _end_of(pid))
         while children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            connection, base = children.pop(pid)
-            _learn(base)
+            ended = children.pop(pid)
+            if ended.end is not None:
+                os.close(ended.end)
+            _learn(ended.base)
             with contextlib.suppress(OSError):
-                connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-            connection.close()
+                ended.connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            ended.connection.close()
 
 
 def _learn(base: str) -> None:
-    """Import what a child had to import."""
-    with contextlib.suppress(OSError):
-        for name in Path(f"{base}.modules").read_text(encoding="utf-8").split():
-            if name not in sys.modules:
-                with contextlib.suppress(Exception):
-                    importlib.import_module(name)
+    """Do what a child had to do that is the same in each process."""
+    try:
+        learnt = json.loads(Path(f"{base}.learnt").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # it was killed
+        return
+    for name in learnt["modules"]:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    for pattern, flags in learnt["patterns"]:
+        # One that is in a single run only may be made of what was in that run.
+        if (pattern, flags) in _patterns:
+            re.compile(pattern, flags)
+        _patterns.add((pattern, flags))
+
+
+_patterns: set[tuple[str, int]] = set()
+
+
+def _known_patterns() -> set[tuple[str, int]]:
+    """The regular expressions of text that `re` keeps compiled."""
+    return {(pattern, flags) for _, pattern, flags in getattr(re, "_cache", ()) if isinstance(pattern, str)}
 
 
 def _load_watch() -> ModuleType:
@@ -248,7 +289,7 @@ def _load_watch() -> ModuleType:
 def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[socket.socket]) -> NoReturn:
     code = 1
     try:
-        known = set(sys.modules)
+        known, patterns = set(sys.modules), _known_patterns()
         for one in inherited:
             one.close()
         base = asked["base"]
@@ -268,7 +309,7 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
         # Before the watcher starts: it belongs to the test.
-        modules = os.open(f"{base}.modules", flags, 0o600)
+        learnt = os.open(f"{base}.learnt", flags, 0o600)
         os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["env"])
@@ -287,8 +328,11 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
             if stream is not None:
                 stream.flush()
         # In the order in which their import began: a package before its modules.
-        new = [name for name in sys.modules if name not in known]
-        os.write(modules, "\n".join(new).encode())
+        new = {
+            "modules": [name for name in sys.modules if name not in known],
+            "patterns": sorted(_known_patterns() - patterns),
+        }
+        os.write(learnt, json.dumps(new).encode())
     finally:
         os._exit(code)
 
