@@ -14,6 +14,7 @@ import click
 import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
+from bootstrap.testing.harness.fork_server import fork_server
 from tests.harness.demo_provider import installed
 from tests.harness.documents import (
     GENERATED,
@@ -99,7 +100,10 @@ def test_the_commands_of_a_page_run_one_after_another_in_a_sandbox(
 
     for file, secret in SECRETS.items():
         (tmp_path / file).write_text(secret)
-    script = [PREAMBLE, f"cd {shlex.quote(str(tmp_path))}"]
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    fork_server().program(programs)
+    script = [PREAMBLE, f"PATH={shlex.quote(str(programs))}:$PATH", f"cd {shlex.quote(str(tmp_path))}"]
     for number, block in enumerate(found):
         if name := block.markers.get("file"):
             (tmp_path / f"{number}").write_text(_emulated(block.body))

@@ -21,6 +21,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -36,7 +37,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn, Self
 
-from bootstrap.testing.harness import clock
+from bootstrap.testing.harness import clock, forked_program
+from bootstrap.testing.harness.forked_program import STREAMS
 
 CHANGE = "PULLKEY_TESTS_CHANGE"
 """The variable that names a function which changes the product in each child before it runs:
@@ -156,6 +158,14 @@ class ForkServer:
             Path(f"{base}.{name}").unlink(missing_ok=True)
         return Ended(code, out, err, seconds)
 
+    def program(self, folder: Path) -> Path:
+        """Write a program `pullkey` for scripts into a folder; see `forked_program`."""
+        program = folder / "pullkey"
+        command = [sys.executable, "-I", "-S", forked_program.__file__, str(self._address)]
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        return program
+
 
 def restore_signals() -> None:
     """Restore SIGINT and SIGHUP: shells start background jobs with them ignored; pullkey respects that."""
@@ -228,12 +238,16 @@ def _serve(address: str) -> None:
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
+            streams = _received(connection) if asked.get(STREAMS) else []
             gc.freeze()
             pid = os.fork()
             if pid == 0:
                 for end in ends:
                     os.close(end)
-                _child(asked, watch, [listener, connection, *(one.connection for one in children.values())])
+                inherited = [listener, connection, *(one.connection for one in children.values())]
+                _child(asked, watch, inherited, streams)
+            for stream in streams:
+                os.close(stream)
             connection.sendall(f"{pid}\n".encode())
             children[pid] = _Child(connection, asked["base"], _end_of(pid))
         while children:
@@ -286,7 +300,15 @@ def _load_watch() -> ModuleType:
     return module
 
 
-def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[socket.socket]) -> NoReturn:
+def _received(connection: socket.socket) -> list[int]:
+    """The standard streams of a client that sends its own."""
+    connection.sendall(b"\n")
+    return socket.recv_fds(connection, 1, 3)[1]
+
+
+def _child(
+    asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[socket.socket], streams: list[int]
+) -> NoReturn:
     code = 1
     try:
         known, patterns = set(sys.modules), _known_patterns()
@@ -294,7 +316,7 @@ def _child(asked: Mapping[str, Any], watch: ModuleType, inherited: Sequence[sock
             one.close()
         base = asked["base"]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        files = [
+        files = streams or [
             os.open(f"{base}.in", os.O_RDONLY),
             os.open(f"{base}.out", flags, 0o600),
             os.open(f"{base}.err", flags, 0o600),
