@@ -234,7 +234,8 @@ def _serve(address: str) -> None:
         ends = [one.end for one in children.values() if one.end is not None]
         # Without a descriptor that tells of its end, a child is asked for again and again.
         seconds = 0.5 if len(ends) == len(children) else 0.02
-        if listener in select.select([listener, *ends], [], [], seconds)[0]:
+        waited_for: list[Any] = [listener, *ends]
+        if listener in select.select(waited_for, [], [], seconds)[0]:
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
