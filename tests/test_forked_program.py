@@ -30,7 +30,7 @@ def program(tmp_path: Path) -> Path:
     ],
 )
 def test_a_script_sees_no_difference(line: str, program: Path, tmp_path: Path) -> None:
-    seen = []
+    seen: list[tuple[int, str, str]] = []
     for path in (f"{Path(sys.executable).parent}", f"{program.parent}"):
         home = tmp_path / f"home-{len(seen)}"
         home.mkdir(mode=0o700)
