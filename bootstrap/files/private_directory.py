@@ -106,7 +106,8 @@ class PrivateDirectory:
                 self._file(os.open(name, _READ, dir_fd=directory), name) as descriptor,
                 open(descriptor, "rb", closefd=False) as file,
             ):
-                return file.read(_MOST_BYTES)
+                # `read` allocates what it is asked for.
+                return file.read(min(os.fstat(descriptor).st_size + 1, _MOST_BYTES))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
