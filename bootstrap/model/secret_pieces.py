@@ -8,8 +8,8 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import AnyStr, Generic, NoReturn
 
 _FOLD = bytes.maketrans(f"{ascii_uppercase}-_".encode(), f"{ascii_lowercase}+/".encode())
-"""Half of the forms of a secret are others of its forms in the other case, or in the other base64 alphabet. The
-filter makes no difference, which halves its size and the time to make it.
+"""Half of the forms of a secret are others of its forms in the other case, or in the other base64 alphabet.
+The filter makes no difference, which halves its size and the time to make it.
 """
 
 
@@ -29,9 +29,11 @@ class SecretPieces(Generic[AnyStr]):
         self._forms: frozenset[AnyStr] = frozenset(form for form in forms if form)
         self._short: frozenset[AnyStr] = frozenset(form for form in self._forms if len(form) < size)
         # Wherever a piece starts, it contains a half piece that starts at a multiple of the half's length.
-        self._halves: set[bytes] = set()
+        halves: set[bytes] = set()
         for form in {_coded(form) for form in self._forms - self._short}:
-            self._halves.update(self._halves_of(form))
+            halves.update(self._halves_of(form))
+        # A copy takes half of the room: a set that grows takes more than it needs.
+        self._halves = frozenset(halves)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never written anywhere")
