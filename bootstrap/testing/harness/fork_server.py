@@ -20,7 +20,6 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shlex
 import signal
 import socket
@@ -198,22 +197,6 @@ def _shared() -> ForkServer:
 # -- the server ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Child:
-    """A run. `end` is a descriptor that can be read once it has ended; None if the system has none."""
-
-    connection: socket.socket
-    base: str
-    end: int | None
-
-
-def _end_of(pid: int) -> int | None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            return os.pidfd_open(pid)
-    return None
-
-
 def _serve(address: str) -> None:
     warnings.simplefilter("ignore")
     restore_signals()
@@ -223,19 +206,16 @@ def _serve(address: str) -> None:
         "bootstrap.plugin.entry_points"
     ).installed()  # the installed providers stay the same
     watch = _load_watch()
-    children: dict[int, _Child] = {}
+    children: dict[int, tuple[socket.socket, str]] = {}
     listener = socket.socket(socket.AF_UNIX)
     # The address appears only once it listens, since a client connects as soon as it sees it.
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)
+    listener.settimeout(0.02)
     parent = os.getppid()
     while os.getppid() == parent:  # it must not outlive the process that started it
-        ends = [one.end for one in children.values() if one.end is not None]
-        # Without a descriptor that tells of its end, a child is asked for again and again.
-        seconds = 0.5 if len(ends) == len(children) else 0.02
-        waited_for: list[Any] = [listener, *ends]
-        if listener in select.select(waited_for, [], [], seconds)[0]:
+        with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
@@ -243,25 +223,21 @@ def _serve(address: str) -> None:
             gc.freeze()
             pid = os.fork()
             if pid == 0:
-                for end in ends:
-                    os.close(end)
-                inherited = [listener, connection, *(one.connection for one in children.values())]
+                inherited = [listener, connection, *(one for one, _ in children.values())]
                 _child(asked, watch, inherited, streams)
             for stream in streams:
                 os.close(stream)
             connection.sendall(f"{pid}\n".encode())
-            children[pid] = _Child(connection, asked["base"], _end_of(pid))
+            children[pid] = (connection, asked["base"])
         while children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            ended = children.pop(pid)
-            if ended.end is not None:
-                os.close(ended.end)
-            _learn(ended.base)
+            connection, base = children.pop(pid)
+            _learn(base)
             with contextlib.suppress(OSError):
-                ended.connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-            ended.connection.close()
+                connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            connection.close()
 
 
 def _learn(base: str) -> None:
