@@ -335,8 +335,8 @@ class KeyStep(KeyResource[Key, Key]):
     # -- which key a record names ----------------------------------------------------------------------------
 
     def owns(self, link: KeyRef) -> bool:
-        target = self._session.target
-        return link.name == target.identity_name and target.host.startswith(link.domain)
+        # Registries share an identity, so the domain says nothing of it.
+        return link.name == self._session.target.identity_name
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
         return username == self._session.username_of(link.key_id)
