@@ -47,7 +47,7 @@ class InspectedEmulator(EmulatorOf[Any], Protocol):
     """An emulator that shows what it holds, for `pytest --pullkey-provider NAME`."""
 
     def inventory(self) -> Iterable[InventoryItem]:
-        """All identities, grants, keys and whatever else pullkey may create, whoever created them."""
+        """All resources of the kinds that pullkey may create, those of others included."""
         ...
 
 

@@ -156,7 +156,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         return self.delay(error)
 
     def may_be_created(self, error: ApiError) -> bool:
-        """Whether the key may have been created in spite of this error."""
+        """Whether the key may have been created although this error was the answer."""
         return error.unanswered
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:

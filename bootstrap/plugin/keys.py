@@ -113,7 +113,7 @@ class Keys(ABC):
         return []
 
     async def list_counted(self) -> list[KeyFacts] | None:
-        """The keys that count against the target's `key_limit`, whoever created them, as last read.
+        """All keys that count against the target's `key_limit`, those of others included, as last read.
 
         None if unknown, or if the cloud has no limit.
 

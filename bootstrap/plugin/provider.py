@@ -129,7 +129,7 @@ class Provider(Protocol):
     """Whether this provider accepts any server that no other provider recognises."""
     login_variables: Sequence[str] = ()
     """The user's environment variables that lead to a real login, project or endpoint of this cloud; one that
-    ends in `_` stands for all that begin with it. The sandbox does not pass them on.
+    ends in `_` means all that begin with it. The sandbox does not pass them on.
     """
 
     def recognises(self, held: HeldCredential) -> bool:

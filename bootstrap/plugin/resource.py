@@ -235,7 +235,7 @@ class Resource(CloudStep, Generic[T]):
         return error.missing
 
     async def contradiction(self) -> str:
-        """Evidence that the object exists although reads do not show it, as a clause; "" if there is none."""
+        """Evidence that the object exists although reads do not show it, as a clause; else ""."""
         return ""
 
     async def expected(self) -> T | None:

@@ -74,11 +74,11 @@ class Session(ABC):
         return {}
 
     async def preflight(self) -> PreflightFindings:
-        """Find other obstacles: wrong names, policies, limits. Read-only. By default there is none."""
+        """Find other obstacles: wrong names, policies, limits. Read-only; finds nothing by default."""
         return PreflightFindings()
 
     def challenge_notices(self, challenge: Challenge) -> Sequence[Notice]:
-        """What the registry's challenge tells the user, such as that another provider is made for it."""
+        """What the registry's challenge tells the user, such as that another provider serves it."""
         del challenge
         return ()
 

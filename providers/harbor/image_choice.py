@@ -19,8 +19,10 @@ from providers.harbor.target import HarborTarget
 
 _MOST_TRIED = 3
 """How many images are tried: a policy of the project may refuse some to everyone."""
-_MOST_SECONDS = 10.0
-"""A pull is verified if that is possible, and no run fails for it."""
+_MOST_SECONDS, _MOST_OF_THE_TIME = 10.0, 0.25
+"""A pull is verified if that is possible, and no run fails for it: looking takes so many seconds at most, and
+so much of what is left of --timeout.
+"""
 _BASIC = Challenge("basic")
 """Harbor's registry takes user name and password beside the tokens that it asks for
 (goharbor/harbor, src/server/middleware/security/basic_auth.go, robot.go).
@@ -62,7 +64,8 @@ class ImageChoice:
     async def _choose(self) -> Choice:
         context = self._harbor.context
         try:
-            async with asyncio.timeout(context.deadline.clip(_MOST_SECONDS)):
+            left = context.deadline.left * _MOST_OF_THE_TIME
+            async with asyncio.timeout(context.deadline.clip(min(_MOST_SECONDS, left))):
                 return await self._first_given()
         except TimeoutError:
             return Choice(why=messages.images_not_listed(self._target, messages.NOT_IN_TIME))
