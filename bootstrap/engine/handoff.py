@@ -196,18 +196,14 @@ class HandoffStep(Step):
             LostRace: Akka holds another run's key by now, or this run's was deleted.
         """
         await self._yield_to_winner()
-        key, key_id = self._session.key, credential.link.key_id
-        if key.supplied:
+        key_id = credential.link.key_id
+        if self._session.key.supplied:
             return
         try:
-            found = await confirm_absent(
-                lambda: key.facts(key_id),
-                contradicted_by="its creation was answered",
-                deadline=self._context.deadline,
-            )
+            deleted = await self._is_deleted(key_id, "its creation was answered")
         except PullkeyError:
             return  # it was verified, and cannot be read now
-        if isinstance(found, Absent):
+        if deleted:
             raise messages.key_deleted_meanwhile(key_id, self._secret_name)
 
     async def look_again(self) -> str:
@@ -278,10 +274,13 @@ class HandoffStep(Step):
             or self._session.key.supplied
         ):
             return False
-        key_id = link.key_id
+        return await self._is_deleted(link.key_id, "Akka's record names it")
+
+    async def _is_deleted(self, key_id: str, contradicted_by: str) -> bool:
+        """Whether a key is no longer shown, after the reads that such evidence of it asks for."""
         found = await confirm_absent(
             lambda: self._session.key.facts(key_id),
-            contradicted_by="Akka's record names it",
+            contradicted_by=contradicted_by,
             deadline=self._context.deadline,
         )
         return isinstance(found, Absent)
