@@ -1,4 +1,4 @@
-"""The program that runs `pullkey` as a fork, for scripts of tests, cannot be told from the real one."""
+"""The program that runs `pullkey` as a fork, for scripts of tests, behaves as the real one does."""
 
 from __future__ import annotations
 

@@ -220,13 +220,13 @@ class Watched:
             event = record["event"]
             if event == "secret":
                 continue
-            told = {name: value for name, value in record.items() if name not in ("event", "at")}
-            environment = told.pop("environment", None)
+            values = {name: value for name, value in record.items() if name not in ("event", "at")}
+            environment = values.pop("environment", None)
             if event == "subprocess.Popen" and tuple(record["argv"][1:3]) == _HANDOFF:
-                told["argv"] = _without_password(record["argv"])
+                values["argv"] = _without_password(record["argv"])
             where = f"{event} {record.get('path') or record.get('program') or ''}".strip()
             # As lines, not as JSON: quoted text is searched for in both forms anyway.
-            yield where, _flat(told)
+            yield where, _flat(values)
             if environment:
                 # By itself: most processes have the same, and the same text is searched once.
                 yield where, _flat(environment)
