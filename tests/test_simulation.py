@@ -152,6 +152,8 @@ SEEDS_FOUND = {
     609912: "an undo removes a record by its name, which another run has registered meanwhile",
     613146: "a record that Akka has shown is taken back since Akka cannot be read once more",
     704082: "an undo removes a record with which its run replaced that of another first run",
+    1036247: "a list blanks the e-mail of a record, so its key is replaced and forgotten",
+    1036882: "one list shows a killed run's record, which another has replaced, so its key is forgotten",
 }
 """Seeds that found a mistake, and what it was; they stand for it as long as the scenarios of seeds stay."""
 FOUND = {
@@ -229,6 +231,11 @@ class TestFound:
         a lost key that a list does not show yet is forgotten.
         """
         played = simulate(with_files(with_offboard_beside(scenario_of(seed))))
+        assert not played.failures, of(played)
+
+    def test_a_list_that_lags_does_not_show_that_an_offboarding_left_the_record(self) -> None:
+        """It removed the record, could not delete the key, and was killed at the next registry of its file."""
+        played = simulate(with_marks(with_targets(with_files(with_offboard_beside(scenario_of(21733))))))
         assert not played.failures, of(played)
 
     @pytest.mark.parametrize("lag", [3.0, 6.0])

@@ -163,7 +163,13 @@ class Offboarding(Operation):
         await self._connect()
         ask = len(self._own_entries(lost)) < len(lost.entries)
         recovery = await self._clear_up(
-            self._located.session, self._journal, lost, self._held, going=going, ask=ask
+            self._located.session,
+            self._journal,
+            lost,
+            self._held,
+            secret_name=self._held.name,
+            going=going,
+            ask=ask,
         )
         self._removals.held_back = recovery.held_back
         now = recovery.held

@@ -162,6 +162,7 @@ class Operation(ABC):
         lost: Record,
         held: HeldCredential | None,
         *,
+        secret_name: str,
         going: str = "",
         ask: bool = True,
     ) -> Recovery:
@@ -178,7 +179,7 @@ class Operation(ABC):
             if not self._options.yes and not self.reporter.confirm("Remove what it created that is unused?"):
                 raise Declined
         self.changing = True
-        recovery = Recovery(session, self.akka, journal, self.reporter, self._remove_replaced)
+        recovery = Recovery(session, self.akka, secret_name, journal, self.reporter, self._remove_replaced)
         try:
             await recovery.clear_up(lost, held, going=going)
         finally:

@@ -27,7 +27,7 @@ from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
 from bootstrap.plugin.errors import as_user_error
-from bootstrap.plugin.observe import Observation, Present, confirm_absent
+from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepRole, StepStatus
@@ -87,7 +87,7 @@ class Preflight:
         self._akka_checked = akka_checked
         self._listed = AsyncOnce(akka.credentials)
         self._read_record = held or self._record_in_list
-        self._record: Observation[HeldCredential] | None = None
+        self._record: Present[HeldCredential] | Absent | None = None
         self.held = AsyncOnce(self._held_now)
         self.akka_problems = AsyncOnce(self._look_at_akka)
         self._who = AsyncOnce(session.connect)
@@ -131,7 +131,7 @@ class Preflight:
         who = await self.connect()
         connected(who)
         seen = await self._examine(steps, who, checks=checks)
-        if await self._record_was_passed_over(seen.sightings):
+        if await self._is_listed_wrongly(seen.sightings):
             for fact in (self.held, self._listed, self._open_to_all, self._image):
                 fact.invalidate()
             seen = await self._examine(steps, who, checks=checks)
@@ -250,16 +250,16 @@ class Preflight:
 
     # -- Akka ------------------------------------------------------------------------------------------------
 
-    async def _record_was_passed_over(self, sightings: Mapping[str, StepStatus]) -> bool:
-        """Whether Akka's first list lacked the record. If the identity has keys that no record names, the
-        list is read again before its absence is accepted; not for a plan, which recorded what the list
-        showed, nor for a new identity.
+    async def _is_listed_wrongly(self, sightings: Mapping[str, StepStatus]) -> bool:
+        """Whether Akka's first list omitted the record, or its key, and a later one shows it. It is read
+        again only if the identity has keys that no record names; not for a plan, which recorded what the
+        list showed, nor for a new identity.
         """
         identity = sightings.get(StepRole.IDENTITY)
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
             return False
         try:
-            if await self.held() is not None:
+            if not _omits_key(await self.held()):
                 return False
             keys = {key.key_id for key in await self._session.key.list_ours(as_seen=True)}
             if not keys or keys <= keys_of(await self._listed()):
@@ -268,20 +268,29 @@ class Preflight:
             self._context.trace(f"the keys of the identity cannot be seen ({type(error).__name__})")
             return False
         akka = self._akka.with_fresh_listings()
-        self._record = await confirm_absent(
-            lambda: akka.credential(self._options.secret_name),
+
+        async def whole() -> HeldCredential | None:
+            now = await akka.credential(self._options.secret_name)
+            return None if _omits_key(now) else now
+
+        seen = await confirm_absent(
+            whole,
             contradicted_by="the identity has keys that no record names",
             deadline=self._context.deadline,
         )
-        return isinstance(self._record, Present)
+        if isinstance(seen, Present):
+            self._record = seen
+        return isinstance(seen, Present)
 
-    def complete(self, record: HeldCredential) -> None:
-        """Use this record as Akka's, which shows it truncated."""
-        self._record = Present(record)
+    def use(self, record: HeldCredential | None) -> None:
+        """Use this as Akka's record, whose lists may show it truncated, or still show a removed one."""
+        self._record = Absent() if record is None else Present(record)
         self.held.invalidate()
 
     async def _held_now(self) -> HeldCredential | None:
-        return self._record.value if isinstance(self._record, Present) else await self._read_record()
+        if self._record is None:
+            return await self._read_record()
+        return self._record.value if isinstance(self._record, Present) else None
 
     async def _record_in_list(self) -> HeldCredential | None:
         return next((one for one in await self._listed() if one.name == self._options.secret_name), None)
@@ -359,3 +368,8 @@ class Preflight:
         else:
             findings.problems.clear()
         return public
+
+
+def _omits_key(held: HeldCredential | None) -> bool:
+    """Whether there is no record, or one whose e-mail address, which has the key's id, is blank or cut."""
+    return held is None or ("@" not in held.email and not held.empty)

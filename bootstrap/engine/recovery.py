@@ -24,7 +24,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.model.key_ref import is_key_id
 from bootstrap.model.text import one_line
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import confirm_absent, read_settled
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Step, StepRole, StillThere
@@ -57,12 +57,14 @@ class Recovery:
         self,
         session: Session,
         akka: AkkaCli,
+        secret_name: str,
         journal: Journal,
         reporter: Reporter,
         remove_replaced: RemoveReplaced,
     ) -> None:
         self._session = session
         self._akka = akka
+        self._secret_name = secret_name
         self._journal = journal
         self._reporter = reporter
         self._remove_replaced = remove_replaced
@@ -74,6 +76,8 @@ class Recovery:
         """The record that Akka accepted last, if Akka shows it truncated; else None."""
         self.held: HeldCredential | None = None
         """Akka's record as it was last read."""
+        self.removed: list[HeldCredential] = []
+        """The records that an offboarding has removed. A lagging list may still show them."""
         self._lost_command = ""
 
     async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
@@ -92,9 +96,14 @@ class Recovery:
         by_name = {step.name: step for step in self._session.steps}
         await self._refuse_others(lost, by_name)
         given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
-        self.held = held = await self._seen(held, given.values())
+        held = await self._seen(held, given.values())
+        held = await self._settled(held, lost, going)
+        listed = await all_records(self._akka, self._reporter.notice)
+        if any(not where and _differs(one, held) for where, one in listed if one.name == self._secret_name):
+            held = await read_settled(self._read)
+        self.held = held
         self.whole = _as_accepted(held, list(given.values()))
-        records = [one for _, one in await all_records(self._akka, self._reporter.notice)]
+        records = [one for where, one in listed if where or one.name != self._secret_name]
         in_use = keys_of(of_identity(self._session, [*records, *([held] if held else [])]))
         may_hold = {
             key_id
@@ -137,6 +146,9 @@ class Recovery:
             if other:
                 raise messages_journal.journal_foreign(self._journal.path, other)
 
+    async def _read(self) -> HeldCredential | None:
+        return await self._akka.credential(self._secret_name)
+
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
     ) -> HeldCredential | None:
@@ -144,10 +156,10 @@ class Recovery:
         expected = [registered_record(one) for one in given]
         if not expected:
             return held
-        shown, name = [held], held.name if held is not None else expected[0].name
+        shown = [held]
 
         async def as_given() -> HeldCredential | None:
-            shown[0] = now = await self._akka.credential(name)
+            shown[0] = now = await self._read()
             return (
                 now if now and any(likeness(now, one) is not RecordMatch.OTHER for one in expected) else None
             )
@@ -155,6 +167,20 @@ class Recovery:
         if held is None or all(likeness(held, one) is RecordMatch.OTHER for one in expected):
             await confirm_absent(as_given, contradicted_by="a run was registering it")
         return shown[0]
+
+    async def _settled(self, held: HeldCredential | None, lost: Record, going: str) -> HeldCredential | None:
+        """Akka's record, once all lists show what an offboarding has done: it may have been killed before or
+        after it removed the record.
+        """
+        removals = [
+            entry for entry in lost.entries if entry.step == OFFBOARD and entry.known.get("key_id") != going
+        ]
+        gone = [HeldCredential(**entry.intent["held"]) for entry in removals]
+        # One with left-overs has removed the record.
+        if any(_shows(held, one) or not entry.left for one, entry in zip(gone, removals, strict=True)):
+            held = await read_settled(self._read)
+        self.removed = [one for one in gone if not _shows(held, one)]
+        return held
 
     async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
         """Whether Akka may hold a key that it was or may have been given, and does not show.
@@ -247,7 +273,7 @@ class Recovery:
     ) -> None:
         """Retire a key as the lost run would have done, unless Akka holds it."""
         shown = {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}
-        if key_id in shown or (entry.step == OFFBOARD and await self._is_still_held(entry)):
+        if key_id in shown:
             self._journal.drop(entry)
             return
         session = self._session
@@ -264,17 +290,6 @@ class Recovery:
             if replaced and replaced not in keys_of(records) and not await self._delete(replaced, entry):
                 return
         await self._take_out(key_id, entry)
-
-    async def _is_still_held(self, entry: Entry) -> bool:
-        """Whether Akka holds the key of an offboarding that may have ended before it changed Akka."""
-        gone = HeldCredential(**entry.intent["held"])
-
-        async def held_again() -> HeldCredential | None:
-            now = await self._akka.credential(gone.name)
-            return now if now is not None and now.link is not None and now.link == gone.link else None
-
-        seen = await confirm_absent(held_again, contradicted_by="a run was removing it")
-        return isinstance(seen, Present)
 
     async def _take_out(self, key_id: str, entry: Entry) -> None:
         session = self._session
@@ -331,6 +346,17 @@ def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
     """Whether a record existed before the handoff."""
     older = held.link is not None and held.link.key_id in intent.get("older", ())
     return older or held.email == intent.get("replaces")
+
+
+def _differs(one: HeldCredential, held: HeldCredential | None) -> bool:
+    return held is None or one.link != held.link
+
+
+def _shows(held: HeldCredential | None, gone: HeldCredential) -> bool:
+    """Whether a record is the one that an offboarding was to remove, with its secret."""
+    if held is None or held.name != gone.name or held.empty:
+        return False
+    return likeness(held, gone) is not RecordMatch.OTHER
 
 
 def being_removed(lost: Record | None) -> HeldCredential | None:

@@ -208,12 +208,16 @@ class Run(TargetOperation):
         if problems := await self._examination.akka_problems():
             raise Refused(problems)
         held = await self._held()
-        recovery = await self._clear_up(self.session, self._own_journal, lost, held)
+        recovery = await self._clear_up(
+            self.session, self._own_journal, lost, held, secret_name=self.options.secret_name
+        )
         self._changes.adopt(recovery.kept)
         self._recovery = recovery
         if recovery.whole is not None:
             # A record that Akka shows truncated is no reason to replace its key.
-            self._examination.complete(recovery.whole)
+            self._examination.use(recovery.whole)
+        elif recovery.removed:
+            self._examination.use(recovery.held)
 
     async def _settle(self) -> None:
         """Remove keys that earlier runs kept because Akka might hold them, now that Akka shows this run's

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _PAUSES = (2.0,)
 # Recorded at Google: reads of one object alternated between 200 and 404 for seconds.
 _PAUSES_IF_CONTRADICTED = (1.0, 2.0, 4.0)
+_PAUSES_UNTIL_AGREED = (4.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,28 @@ async def confirm_unlisted(
 
     enough = await _repeat(all_named, contradicted_by, deadline)
     return Unlisted(rest, certain=enough)
+
+
+async def read_settled(read: Callable[[], Awaitable[T]], *, deadline: Deadline | None = None) -> T:
+    """What is shown once a change that was under way is shown everywhere.
+
+    If a change may or may not have been made, one read proves neither: a replica that lags shows the object
+    after it was removed, and a list may omit it before. There are four reads within seven seconds, and up to
+    two more until two in a row agree.
+
+    Args:
+        read: reads from the cloud each time, without a cache. Its errors are passed on.
+        deadline: when the reads must end; the last of them counts then.
+    """
+    shown = await read()
+    for pause in (*_PAUSES_IF_CONTRADICTED, *_PAUSES_UNTIL_AGREED):
+        if deadline is not None and deadline.left <= pause:
+            break
+        await asyncio.sleep(pause)
+        before, shown = shown, await read()
+        if shown == before and pause >= _PAUSES_IF_CONTRADICTED[-1]:
+            break
+    return shown
 
 
 async def _repeat(
