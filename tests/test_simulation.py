@@ -234,7 +234,7 @@ class TestFound:
         assert not played.failures, of(played)
 
     def test_a_list_that_lags_does_not_show_that_an_offboarding_left_the_record(self) -> None:
-        """It removed the record, could not delete the key, and was killed at the next registry of its file."""
+        """It removed the record, could not delete the key, and was killed in the next target."""
         played = simulate(with_marks(with_targets(with_files(with_offboard_beside(scenario_of(21733))))))
         assert not played.failures, of(played)
 
