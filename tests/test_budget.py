@@ -38,7 +38,7 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
 # standard library only what can be imported by one public name counts: each Python divides it differently.
 MODULES = {
     "--help": 64,
-    "gcr": 820,
+    "gcr": 822,
     "acr": 810,
     "private": 366,
     "docker-hub": 372,

@@ -16,9 +16,11 @@ import pytest
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.deletion import delete_until_gone
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.resource import Attempt, Resource, delete_until_gone
+from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import (
     Disposition,

@@ -15,6 +15,7 @@ from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import RunOptions
+from bootstrap.model import clock
 from bootstrap.model.change import Change
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError
@@ -23,9 +24,15 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Step, StepRole, StillThere
+from bootstrap.plugin.step import Done, Step, StepRole, StillThere, UsedByOthers
 
 _UNDO_ALL_SECONDS = 60.0
+# For how long nobody else's key counts as seen: the time of the request that follows.
+_CHECK_LASTS_SECONDS = 0.2
+
+
+class _UseUnknown(Exception):
+    """Neither Akka nor the cloud shows whether another run's key needs an object."""
 
 
 class Transaction:
@@ -133,22 +140,10 @@ class Transaction:
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
             if step in self._session.steps and step.name != StepRole.KEY:
-                # Others may have found what a lost run created before this run started, and a run that found
-                # it may have created its key only now: so check right before each removal.
-                lost = bool(entry.intent.get("lost"))
-                others = await self._concurrent_keys(set() if lost else self.keys_before or set())
-                if others is None or others:
-                    if others is None:
-                        self._leave_unseen(step, entry)
-                    else:
-                        # A run on another machine uses it.
-                        text = messages.kept_for_another_run(step.title, others[0])
-                        self._result.notices.append(text)
-                        self._reporter.notice(text)
-                        self._journal.drop(entry)
-                    if step.name == StepRole.IDENTITY:
-                        await self._undo_without_identity(with_identity)
-                    continue
+                kept = await self._undo_unless_used(step, entry)
+                if step.name == StepRole.IDENTITY and (kept or entry.left):
+                    await self._undo_without_identity(with_identity)
+                continue
             reported = len(self._result.undone) + len(self._result.left_over)
             if not await self._undo(step, entry):
                 break
@@ -156,14 +151,49 @@ class Transaction:
                 self._result.left_over
             ):
                 with_identity.append((step, entry))
-            if step.name == StepRole.IDENTITY and entry.left:
-                await self._undo_without_identity(with_identity)
         for _, entry in with_identity:
             self._journal.drop(entry)
         if self._result.left_over:
             self._journal.leave()
         else:
             self._journal.end()
+
+    async def _undo_unless_used(self, step: Step, entry: Entry) -> bool:
+        """Undo an identity or a grant. Return whether it was kept because another run's key needs it.
+
+        Others may have found what a lost run created before this run started, and a run that found it may
+        have created its key only now: so check right before each request that removes it.
+        """
+        before = set() if entry.intent.get("lost") else self.keys_before or set()
+        checked = -_CHECK_LASTS_SECONDS
+
+        async def check() -> None:
+            nonlocal checked
+            if clock.monotonic() - checked < _CHECK_LASTS_SECONDS:
+                return
+            others = await self._concurrent_keys(before)
+            if others is None:
+                raise _UseUnknown
+            if others:
+                raise UsedByOthers(others[0])
+            checked = clock.monotonic()
+
+        self._session.context.check_unused = check
+        try:
+            await check()
+            await self._undo(step, entry)
+        except _UseUnknown:
+            self._leave_unseen(step, entry)
+        except UsedByOthers as finding:
+            text = messages.kept_for_another_run(step.title, finding.key_id)
+            self._result.notices.append(text)
+            self._reporter.notice(text)
+            self._journal.drop(entry)
+        else:
+            return False
+        finally:
+            self._session.context.check_unused = None
+        return True
 
     async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:
         """Delete the keys that would have been deleted with the identity, since the identity is kept."""
@@ -223,6 +253,8 @@ class Transaction:
             entry.leave(left_over[-1])
             self._record(step, entry, finding.what, "left over")
             return True
+        except (UsedByOthers, _UseUnknown):
+            raise
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
             what = f"step {step.name} could not be undone: {as_user_error(error).what}"
             left_over.append(LeftOver(what, self._undo_command(step, entry)))

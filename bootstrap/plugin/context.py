@@ -157,6 +157,8 @@ class RunContext:
             has no Akka.
         undo_deadline: when the undo of a failed run should be complete; None unless undoing.
             `Session.undo_deadline` respects it.
+        check_unused: set while an identity or a grant is undone; raises `UsedByOthers`. To be called right
+            before each request that deletes it, as `Resource` does.
     """
 
     deadline: Deadline
@@ -172,6 +174,7 @@ class RunContext:
     place: Callable[[], Awaitable[str]] = nowhere
     in_use: Callable[[], Awaitable[KeysInUse]] | None = None
     undo_deadline: Deadline | None = None
+    check_unused: Callable[[], Awaitable[None]] | None = None
 
     async def pause(self, seconds: float) -> None:
         """Wait, and extend the deadline by the time waited."""

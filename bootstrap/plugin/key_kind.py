@@ -12,9 +12,10 @@ from bootstrap.model import clock
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import LeftOver, StepFailed
 from bootstrap.model.key_facts import KeyFacts
+from bootstrap.plugin.deletion import NotShownYet
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.keys import Keys
-from bootstrap.plugin.resource import CloudStep, NotShownYet
+from bootstrap.plugin.resource import CloudStep
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Intent, StepRole, StillThere

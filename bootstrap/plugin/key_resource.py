@@ -21,11 +21,11 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import KeyGone, LeftOver, OutcomeUnknown, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.deletion import NotShownYet, StillShown, delete_until_gone, lag_delay
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES, K, KeyKind, N
 from bootstrap.plugin.observe import Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
-from bootstrap.plugin.resource import NotShownYet, StillShown, delete_until_gone, lag_delay
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import Done, Intent, State, StepStatus, StillThere
 

@@ -17,83 +17,19 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from bootstrap.model.deadline import Deadline, Tell
 from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.attempt import Attempt
+from bootstrap.plugin.deletion import NotShownYet, StillShown, busy_delay, delete_until_gone
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.observe import Present, confirm_absent
-from bootstrap.plugin.retry import Delay, retry_while
+from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Intent, Removal, State, Step, StepStatus, StillThere
 
 T = TypeVar("T")
-
-
-class Attempt:
-    """What is known of this run's creation of one object."""
-
-    class State(StrEnum):
-        """The outcome of the latest request."""
-
-        NOT_SENT = "not sent"
-        REFUSED = "refused"
-        UNANSWERED = "unanswered"
-        CREATED = "created"
-        FOUND = "found"  # the object exists, and another run created it
-
-    def __init__(self) -> None:
-        self.state = Attempt.State.NOT_SENT
-        self.unanswered = 0
-        """The number of requests without an answer. Each may have been carried out."""
-        self.exists = False
-        """Whether the cloud answered that the object already exists; reads may not yet show whose it is."""
-
-    @property
-    def sent(self) -> bool:
-        return self.state is not Attempt.State.NOT_SENT
-
-    @property
-    def created(self) -> bool:
-        return self.state is Attempt.State.CREATED
-
-    @property
-    def may_exist(self) -> bool:
-        """Whether this run may have created the object."""
-        unknown = self.unanswered > 0 or self.exists
-        return self.created or (unknown and self.state is not Attempt.State.FOUND)
-
-    @contextmanager
-    def sending(self, is_unanswered: Callable[[ApiError], bool] | None = None) -> Iterator[None]:
-        """Record the outcome of the one request that is sent in this context.
-
-        Args:
-            is_unanswered: whether the request may have been carried out in spite of an error; by default
-                `ApiError.unanswered`.
-        """
-        try:
-            yield
-        except ApiError as error:
-            if is_unanswered(error) if is_unanswered is not None else error.unanswered:
-                self._lose()
-            elif self.state is Attempt.State.NOT_SENT:
-                self.state = Attempt.State.REFUSED
-            raise
-        except asyncio.CancelledError:
-            self._lose()
-            raise
-        self.state = Attempt.State.CREATED
-
-    def _lose(self) -> None:
-        self.unanswered += 1
-        self.state = Attempt.State.UNANSWERED
-
-    def conclude(self, *, ours: bool) -> None:
-        """Record that the object was found afterwards, and whether its mark is this run's."""
-        self.state = Attempt.State.CREATED if ours else Attempt.State.FOUND
 
 
 class CloudStep(Step):
@@ -264,8 +200,12 @@ class Resource(CloudStep, Generic[T]):
         misses = 0
 
         async def is_ours() -> bool:
-            if known:
-                return True
+            ours = known or await is_shown_ours()
+            if ours and self._of.context.check_unused is not None:
+                await self._of.context.check_unused()
+            return ours
+
+        async def is_shown_ours() -> bool:
             shown = None
             try:
                 shown = await self.read()
@@ -384,85 +324,3 @@ class Resource(CloudStep, Generic[T]):
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
         """The error that the object could not be deleted."""
         return StillThere(f"{'perhaps ' * perhaps}{self.called} ({why})", self.delete_command())
-
-
-def busy_delay(error: Exception) -> Delay | None:
-    """The delay of a busy or briefly unavailable API; None if the error is a refusal."""
-    if not isinstance(error, ApiError) or not error.busy:
-        return None
-    return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
-
-
-def lag_delay(error: Exception) -> Delay | None:
-    """The delay of replication lag; None for any other error."""
-    if not isinstance(error, NotShownYet):
-        return None
-    return Delay(f"{error.service} does not show the same everywhere yet; trying again.")
-
-
-class NotShownYet(ApiError):
-    """The cloud answered that there is nothing to delete, but this run created the object or may have."""
-
-    def __init__(self, error: ApiError, message: str = "") -> None:
-        super().__init__(error.status, message or error.message, error.code)
-        self.service = error.service
-
-
-class StillShown(NotShownYet):
-    """The cloud answered that there is nothing to delete, but still shows the object."""
-
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error, f"{error.service} says that none exists to delete, but shows it")
-
-
-async def delete_until_gone(
-    delete: Callable[[], Awaitable[object]],
-    *,
-    missed: Callable[[ApiError], Awaitable[None]],
-    delay: Callable[[Exception], Delay | None],
-    deadline: Deadline,
-    tell: Tell,
-    is_ours: Callable[[], Awaitable[bool]] | None = None,
-    is_deleted: Callable[[ApiError], bool] = lambda error: error.missing,
-    still_shown: Callable[[], Awaitable[bool]] | None = None,
-) -> bool:
-    """Delete an object. Return False if it was already deleted, or is not ours.
-
-    Args:
-        delete: sends the request; returns False if it is certain that there was nothing to delete.
-        missed: called if there was nothing to delete; raises `NotShownYet` if that cannot be accepted yet.
-        delay: the delay that explains an error, or None.
-        deadline: when to give up.
-        tell: shows the reason for a wait.
-        is_ours: checked before each request.
-        is_deleted: whether an error says that an earlier, unanswered request was carried out.
-        still_shown: checked in that case: a replica that does not know a new object yet gives the same
-            answer as one that has deleted it.
-
-    Raises:
-        ApiError: it still exists.
-    """
-    lost = False
-
-    async def once() -> bool:
-        nonlocal lost
-        sent = False
-        try:
-            if is_ours is not None and not await is_ours():
-                return False
-            sent = True
-            return await delete() is not False
-        except ApiError as error:
-            if lost and is_deleted(error):
-                if still_shown is not None and await still_shown():
-                    raise StillShown(error) from None
-                return True  # by the unanswered request
-            lost = lost or (sent and error.unanswered)
-            if not error.missing:
-                raise
-            await missed(error)
-            return False
-
-    return await retry_while(
-        once, why=lambda error: lag_delay(error) or delay(error), deadline=deadline, tell=tell
-    )

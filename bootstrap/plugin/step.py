@@ -260,6 +260,18 @@ class StillThere(Exception):
         self.command = command
 
 
+class UsedByOthers(Exception):
+    """An identity or a grant was not undone: a key that another run has created meanwhile needs it.
+
+    Args:
+        key_id: of that key.
+    """
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id)
+        self.key_id = key_id
+
+
 @dataclass(frozen=True)
 class Notice:
     """Information to show before the first change. It does not stop the run."""

@@ -86,6 +86,8 @@ class CallGate:
         self.faults = faults
         self.clock = clock
         self.log = log
+        self.underway = 0
+        """The number of calls that were begun and are not in the log yet."""
         self._answers: dict[tuple[str, ...], list[Any]] = {}
         self._logins: list[LoginOf] = []
 
@@ -134,12 +136,14 @@ class CallGate:
             fault=fault.kind if fault else "",
         )
         begin = time.monotonic()
+        self.underway += 1
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)
             yield call, fault
         finally:
             call.ms = round((time.monotonic() - begin) * 1000, 1)
+            self.underway -= 1
             self.log.write(call)
 
 

@@ -6,9 +6,9 @@ import asyncio
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.resource import Attempt
 from bootstrap.plugin.retry import read_twice
 from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry

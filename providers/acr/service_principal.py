@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootstrap.plugin.attempt import Attempt
+from bootstrap.plugin.deletion import NotShownYet, delete_until_gone
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.resource import Attempt, NotShownYet, delete_until_gone
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.step import StillThere
 from providers.acr.errors import AzureApiError

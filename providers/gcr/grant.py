@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any, cast
 
 from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.deletion import NotShownYet
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.resource import NotShownYet, Resource
+from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import (
     Disposition,

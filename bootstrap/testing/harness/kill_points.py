@@ -126,11 +126,16 @@ class Victim:
         """Start the command and kill it at that point. Return whether it got there."""
         if point.where == JOURNAL:
             return self.run(CRASHING, PULLKEY_TEST_DIES=f"{point.when} {point.number}").code < 0
+        gate = self.life.world.running.sandbox.gate
+        before = gate.underway
         with self.held_at(f"{point.where}#{point.number}=hang", done=point.when == "after") as (fault, _):
             there = descendants(self.server._server.pid)
             for pid in there if children else there[:1]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        if children:
+            # Its last calls must not pass for the next run's. The held one stays.
+            wait_until(lambda: gate.underway <= before + 1)
         return fault.times == 0
 
     @contextlib.contextmanager
