@@ -220,10 +220,10 @@ def _serve(address: str) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     parent = os.getppid()
     while os.getppid() == parent:  # it must not outlive the process that started it
-        ready, _, _ = select.select([listener, ended], [], [], 1.0)
+        ready, _, _ = select.select([listener.fileno(), ended], [], [], 1.0)
         if ended in ready:
             os.read(ended, 4096)
-        if listener in ready:
+        if listener.fileno() in ready:
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
