@@ -298,17 +298,18 @@ class KeyResource(KeyKind[K, N]):
     async def _lost_by_now(self, intent: Intent, deadline: Deadline) -> LostKeys:
         """The keys that the unanswered requests of an intent may have created.
 
-        Read again while none is shown: neither the list nor a new identity is shown at once, and nothing else
-        accounts for such a key.
+        Read again while none of them is certain: neither the list nor a new identity is shown at once, a key
+        of another run may be shown first, and nothing else accounts for such a key.
         """
         before = {*intent["before"], *(self.before or ()), *intent.get("in_use", ())}
-        lost = LostKeys()
+        perhaps: list[str] = []
         for pause in (0.0, *SETTLE_PAUSES):
             await asyncio.sleep(min(pause, deadline.left))
             lost = await self._lost(before, identity_stays=bool(intent.get("identity_stays")))
-            if lost.ours or lost.perhaps:
-                break
-        return lost
+            if lost.ours:
+                return lost
+            perhaps += [key_id for key_id in lost.perhaps if key_id not in perhaps]
+        return LostKeys(perhaps=perhaps)
 
     async def _recorded_ids(self) -> Collection[str] | None:
         """The keys that Akka's records name now; None if Akka cannot be asked."""
