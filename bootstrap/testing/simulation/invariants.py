@@ -215,13 +215,20 @@ class Invariants:
                         f"{key_id} of {process.name}",
                     )
 
+    def names_a_marked_key(self, ended: list[CommandResult]) -> bool:
+        """Whether a key that is not in use is alive, and these commands name it and keep it."""
+        return any(self._is_named(key_id, ended) for key_id in self._marked_keys_left())
+
     def _no_marked_key_is_left(self) -> None:
         """Whichever run created a key, and on whatever machine: Akka holds it, or its record names it as the
         replaced one.
         """
-        for key_id in sorted(self._world.created - self._in_use()):
-            if self._world.cloud.is_alive(key_id):
-                self._fail("a marked key is left", key_id)
+        for key_id in self._marked_keys_left():
+            self._fail("a marked key is left", key_id)
+
+    def _marked_keys_left(self) -> list[str]:
+        unused = sorted(self._world.created - self._in_use())
+        return [key_id for key_id in unused if self._world.cloud.is_alive(key_id)]
 
     def _owner_is_unknowable(self) -> bool:
         """Whether neither keys nor their identity have pullkey's mark.
