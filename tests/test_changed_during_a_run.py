@@ -17,7 +17,7 @@ from tests.harness.azure_state import shop
 from tests.harness.concurrent_change import During, during
 from tests.harness.google_state import ACCOUNT
 from tests.harness.marks import full_case
-from tests.harness.rollback import fail_while
+from tests.harness.rollback import REFUSED, fail_while
 
 
 @pytest.mark.full
@@ -46,6 +46,24 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         assert f"Key {theirs} of {ACCOUNT}, made 20" in done.err
         assert f"keys delete {theirs}" in done.err
         assert f"Key {victim.life.link.key_id} of" not in done.err
+
+
+def test_an_identity_for_which_another_machine_makes_a_key_while_it_is_undone_stays() -> None:
+    """Its deletion is refused as busy; the key appears before it is sent again."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        world = victim.life.world
+        state, public = world.cloud.state, generate_private_key().public_key()
+        with during(
+            victim,
+            "iam.DeleteServiceAccount",
+            lambda: state.add_key(state.account(ACCOUNT), public),
+            status=503,
+        ):
+            world.fault(REFUSED)
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        (theirs,) = keys_of(victim)
+        assert failed.err.count(f"this stays, since key {theirs} needs it") == 1
 
 
 @pytest.mark.parametrize("command", [full_case("onboard"), "rotate"])

@@ -15,6 +15,7 @@ from bootstrap.plugin.observe import (
     Unlisted,
     confirm_absent,
     confirm_unlisted,
+    read_settled,
 )
 
 
@@ -63,6 +64,28 @@ def test_without_the_time_to_look_again_it_is_unknown(slept: list[float]) -> Non
     )
     assert isinstance(observe(None, seconds=0), Unknown)
     assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "shown", "seconds"),
+    [
+        ("aaaa", "a", 7),
+        ("bbaa", "a", 7),  # a replica that lags has shown the one before
+        ("abaa", "a", 7),
+        ("aaabb", "b", 11),  # the last two do not agree
+        ("aaabab", "b", 15),
+    ],
+)
+def test_what_is_shown_in_the_end_counts(
+    slept: list[float], answers: str, shown: str, seconds: float
+) -> None:
+    left = list(answers)
+
+    async def read() -> str:
+        return left.pop(0)
+
+    assert asyncio.run(read_settled(read)) == shown
+    assert (left, sum(slept)) == ([], seconds)
 
 
 def unlisted(

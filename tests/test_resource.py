@@ -32,6 +32,7 @@ from bootstrap.plugin.step import (
     StepRole,
     StepStatus,
     StillThere,
+    UsedByOthers,
 )
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 
@@ -333,6 +334,22 @@ def test_what_this_run_created_does_not_make_a_killed_runs_its_own() -> None:
     of(lambda: sent(one, None))
 
     assert of(lambda: one.undo({**INTENT, "lost": True})) == ""
+    assert one.cloud.thing is not None
+
+
+def test_what_others_use_by_then_is_not_deleted() -> None:
+    """Another run may create its key after the undo has begun, and while a deletion is repeated."""
+    one = robot(Cloud(Thing(), deletions=[ApiError(429, "scripted")]))
+    of(lambda: sent(one, None))
+    used = iter(("", "key-7"))
+
+    async def check() -> None:
+        if key_id := next(used):
+            raise UsedByOthers(key_id)
+
+    one._of.context.check_unused = check
+    with pytest.raises(UsedByOthers, match="key-7"):
+        of(lambda: one.undo(INTENT))
     assert one.cloud.thing is not None
 
 

@@ -115,7 +115,7 @@ async def confirm_unlisted(
     return Unlisted(rest, certain=enough)
 
 
-async def read_settled(read: Callable[[], Awaitable[T]], *, deadline: Deadline | None = None) -> T:
+async def read_settled(read: Callable[[], Awaitable[T]]) -> T:
     """What is shown once a change that was under way is shown everywhere.
 
     If a change may or may not have been made, one read proves neither: a replica that lags shows the object
@@ -124,12 +124,9 @@ async def read_settled(read: Callable[[], Awaitable[T]], *, deadline: Deadline |
 
     Args:
         read: reads from the cloud each time, without a cache. Its errors are passed on.
-        deadline: when the reads must end; the last of them counts then.
     """
     shown = await read()
     for pause in (*_PAUSES_IF_CONTRADICTED, *_PAUSES_UNTIL_AGREED):
-        if deadline is not None and deadline.left <= pause:
-            break
         await asyncio.sleep(pause)
         before, shown = shown, await read()
         if shown == before and pause >= _PAUSES_IF_CONTRADICTED[-1]:
