@@ -20,7 +20,7 @@ from bootstrap.model.change import Change
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.model.shell_text import filled_in
-from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.context import RunContext, nothing_is_undone
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
@@ -192,7 +192,7 @@ class Transaction:
         else:
             return False
         finally:
-            self._session.context.check_unused = None
+            self._session.context.check_unused = nothing_is_undone
         return True
 
     async def _undo_without_identity(self, keys: list[tuple[Step, Entry]]) -> None:

@@ -132,6 +132,10 @@ async def nowhere() -> str:
     return ""
 
 
+async def nothing_is_undone() -> None:
+    """The `check_unused` of a run that undoes nothing."""
+
+
 @dataclass
 class RunContext:
     """The run that a session belongs to.
@@ -157,8 +161,8 @@ class RunContext:
             has no Akka.
         undo_deadline: when the undo of a failed run should be complete; None unless undoing.
             `Session.undo_deadline` respects it.
-        check_unused: set while an identity or a grant is undone; raises `UsedByOthers`. To be called right
-            before each request that deletes it, as `Resource` does.
+        check_unused: raises `UsedByOthers` while an identity or a grant is undone that another run needs by
+            now. To be called right before each request that deletes it, as `Resource` does.
     """
 
     deadline: Deadline
@@ -174,7 +178,7 @@ class RunContext:
     place: Callable[[], Awaitable[str]] = nowhere
     in_use: Callable[[], Awaitable[KeysInUse]] | None = None
     undo_deadline: Deadline | None = None
-    check_unused: Callable[[], Awaitable[None]] | None = None
+    check_unused: Callable[[], Awaitable[None]] = nothing_is_undone
 
     async def pause(self, seconds: float) -> None:
         """Wait, and extend the deadline by the time waited."""

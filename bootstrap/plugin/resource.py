@@ -193,6 +193,11 @@ class Resource(CloudStep, Generic[T]):
         shown = await self.seen()
         return StepStatus(State.MISSING, self.absent) if shown is None else self.judge(shown)
 
+    @property
+    def is_half_deleted(self) -> bool:
+        """Whether a deletion of several requests has begun, so that it must be completed."""
+        return False
+
     async def undo(self, intent: Intent) -> str:
         if not (self.attempt.may_exist or intent.get("lost")):
             return ""
@@ -201,7 +206,7 @@ class Resource(CloudStep, Generic[T]):
 
         async def is_ours() -> bool:
             ours = known or await is_shown_ours()
-            if ours and self._of.context.check_unused is not None:
+            if ours and not self.is_half_deleted:
                 await self._of.context.check_unused()
             return ours
 

@@ -317,6 +317,10 @@ class Identity(Resource[Application]):
     def is_same(self, shown: Application) -> bool:
         return shown.object_id == self._object_id
 
+    @property
+    def is_half_deleted(self) -> bool:
+        return self._permanent is not None and self._permanent.half_done
+
     async def delete(self, intent: Intent) -> None:
         del intent
         graph = self._session.cloud.graph

@@ -85,10 +85,16 @@ class ServicePrincipal:
         async def missed(error: ApiError) -> None:
             raise NotShownYet(error)
 
+        async def is_unused() -> bool:
+            if not deletion.half_done:
+                await session.context.check_unused()
+            return True
+
         try:
             await delete_until_gone(
                 deletion,
                 missed=missed,
+                is_ours=is_unused,
                 is_deleted=lambda _: False,  # the deleted items tell
                 delay=busy,
                 deadline=session.undo_deadline(),
