@@ -17,7 +17,7 @@ import pytest
 from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.credential_life import akka_pulls, new_keys
 from bootstrap.testing.harness.fork_server import fork_server
-from bootstrap.testing.harness.kill_points import Point, Victim, descendants, scene, wait_until
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, Victim, descendants, scene, wait_until
 from bootstrap.testing.harness.puller import pulls
 from tests.harness.concurrent_change import meanwhile
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
@@ -63,9 +63,9 @@ def test_a_first_apply_that_is_killed_in_a_registration_converges(tmp_path: Path
         assert life.there() == life.before
 
 
-@pytest.mark.parametrize("kind", ["gcr", "acr"])
-def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> None:
-    """Akka has accepted the key; the list that would show it was never answered."""
+@contextmanager
+def killed_before_it_reads_back(kind: str) -> Iterator[tuple[Victim, str, str]]:
+    """A rotation whose key Akka has accepted; the list that would show it was never answered."""
     with scene(fork_server(), kind, "rotate") as victim:
         life = victim.life
         (old,) = new_keys(life)
@@ -89,15 +89,33 @@ def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> 
         world.running.sandbox.faults.faults.clear()
         (new,) = new_keys(life) - {old}
         assert akka_pulls(life)
+        yield victim, old, new
 
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_a_rotation_that_is_killed_before_it_reads_back_converges(kind: str) -> None:
+    with killed_before_it_reads_back(kind) as (victim, old, new):
+        life = victim.life
         lagging = life.onboard()
         assert lagging.code == 6, lagging.text
         assert {old, new} <= new_keys(life)
         assert new in lagging.err
         assert akka_pulls(life)
 
-        world.akka.listing = Listing()
+        life.world.akka.listing = Listing()
         done = victim.run()
         assert done.code == 0, done.text
         assert akka_pulls(life)
         assert old not in new_keys(life)
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_a_key_that_akka_may_hold_stays_after_a_killed_cleanup(kind: str, write: int) -> None:
+    """What the journal knows of its registration must not be lost before the cleanup is done."""
+    with killed_before_it_reads_back(kind) as (victim, old, new):
+        victim.killed(Point(JOURNAL, write, "after"))
+        lagging = victim.life.onboard()
+        assert lagging.code == 6, lagging.text
+        assert {old, new} <= new_keys(victim.life)
+        assert akka_pulls(victim.life)
