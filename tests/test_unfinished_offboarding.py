@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from bootstrap.sandbox.akka_platform import Listing
+from bootstrap.testing.harness.credential_life import KEY_CREATION, akka_pulls
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import JOURNAL, Point, keys_of, scene, verifies
 from tests.harness.concurrent_change import during
@@ -33,6 +35,19 @@ def test_an_offboarding_that_was_lost_is_ended_by_an_onboarding_too(kind: str) -
         assert all(f"undone: deleted key {key}" in done.err for key in old)
         assert life.command("offboard", life.name).code == 0
         assert life.there() == life.before
+
+
+@pytest.mark.parametrize("kind", ["gcr", "acr", "acr-token"])
+def test_a_key_that_akka_still_holds_stays_where_its_record_shows_no_e_mail(kind: str) -> None:
+    """The offboarding was killed before it changed anything, and the next run cannot replace the key."""
+    with scene(fork_server(), kind, "offboard") as victim:
+        life = victim.life
+        assert victim.killed(Point("akka.docker.remove-credentials", 1, "before"))
+        life.world.akka.listing = Listing(shows_email=False)
+        life.world.fault(f"{KEY_CREATION[kind]}=403*forever")
+        failed = life.onboard("--timeout", "20s")
+        assert failed.code in (1, 6), failed.text
+        assert akka_pulls(life), failed.text
 
 
 @pytest.mark.full

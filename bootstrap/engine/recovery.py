@@ -111,6 +111,11 @@ class Recovery:
             if key_id not in in_use and await self._may_hold(intent, held)
         }
         serves = bool(may_hold) or await self._serves(lost, held, in_use)
+        for entry in lost.entries:
+            key_id = entry.known.get("key_id") or ""
+            if entry.step == StepRole.KEY and key_id in may_hold:
+                # Before the registration's own entry is dropped: this run may be killed, or refused.
+                entry.intent["handed_off"] = dict(given[key_id])
         for entry in reversed(list(lost.entries)):
             key_id = entry.known.get("key_id") or ""
             if entry.step == StepRole.KEY:
@@ -122,6 +127,8 @@ class Recovery:
                     self._journal.drop(entry)
             elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
                 self._hold_back(entry, {})
+            elif entry.step == OFFBOARD and key_id != going and _is_cut(held, _removed(entry)):
+                await self._keep_shown(entry)
             elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
                 await self._retire(key_id, entry, held, records)
             elif entry.step == OFFBOARD and key_id == going:
@@ -175,7 +182,7 @@ class Recovery:
         removals = [
             entry for entry in lost.entries if entry.step == OFFBOARD and entry.known.get("key_id") != going
         ]
-        gone = [HeldCredential(**entry.intent["held"]) for entry in removals]
+        gone = [_removed(entry) for entry in removals]
         # One with left-overs has removed the record.
         if any(_shows(held, one) or not entry.left for one, entry in zip(gone, removals, strict=True)):
             held = await read_settled(self._read)
@@ -208,7 +215,6 @@ class Recovery:
         key_id = str(entry.known.get("key_id"))
         command = self._lost_command
         if intent:
-            entry.intent["handed_off"] = dict(intent)
             accepted, two_at_most = bool(intent.get(ACCEPTED)), self._session.key.two_at_most
             what = messages.key_may_have_been_given(key_id, accepted=accepted, two_at_most=two_at_most)
             if two_at_most and not accepted:
@@ -218,6 +224,16 @@ class Recovery:
             what = messages.replaced_key_may_be_held(key_id)
         self._leave(entry, LeftOver(what, command))
         self.held_back.append(entry)
+
+    async def _keep_shown(self, entry: Entry) -> None:
+        """Keep the key of an offboarding whose record Akka still shows, without the key."""
+        gone = _removed(entry)
+        if self.whole is None and self.held is not None:
+            self.whole = replace(gone, status=self.held.status)
+        if (await key_in_record(self._session, gone))[0] is not None:
+            self._hold_back(entry, {})
+        else:
+            self._journal.drop(entry)  # another identity's, which this run removes if it replaces the record
 
     async def settle(self) -> list[LeftOver]:
         """Remove the keys that were held back, once Akka is seen to hold another key. Return the left-overs
@@ -278,7 +294,7 @@ class Recovery:
             return
         session = self._session
         if entry.step == OFFBOARD:
-            gone = HeldCredential(**entry.intent["held"])
+            gone = _removed(entry)
             if (await key_in_record(session, gone))[0] is None:
                 # Another identity's, which only the journal names: report it for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
@@ -359,12 +375,22 @@ def _shows(held: HeldCredential | None, gone: HeldCredential) -> bool:
     return likeness(held, gone) is not RecordMatch.OTHER
 
 
+def _is_cut(held: HeldCredential | None, gone: HeldCredential) -> bool:
+    """Whether Akka still shows the record that an offboarding was to remove, without its key."""
+    return held is not None and held.link is None and gone.link is not None and _shows(held, gone)
+
+
 def being_removed(lost: Record | None) -> HeldCredential | None:
     """The credential that an earlier run was removing, or could not remove completely; Akka may no longer
     have it.
     """
     entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
-    return HeldCredential(**entries[0].intent["held"]) if entries else None
+    return _removed(entries[0]) if entries else None
+
+
+def _removed(entry: Entry) -> HeldCredential:
+    """The record that an offboarding was to remove."""
+    return HeldCredential(**entry.intent["held"])
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
