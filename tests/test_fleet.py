@@ -380,7 +380,9 @@ def test_mistakes_of_a_file_are_told_with_their_places_and_nothing_is_called(
     done = gcr.run("apply", "-f", str(file), "--yes", env={"GITHUB_ACTIONS": "true"})
     assert done.code == 2
     assert f"{file}:3:15: provider is one of" in done.err
-    assert f"{file}:5:5: 'registri' is not a name of a target of acr. Did you mean registry?" in done.err
+    assert (
+        f"{file}:5:5: 'registri' is not a valid name in a target of acr. Did you mean registry?" in done.err
+    )
     assert f"::error file={file},line=5,col=5::" in done.err
     assert gcr.running.sandbox.log.calls == []
 

@@ -289,3 +289,29 @@ def test_where_no_permission_can_be_granted_alone_it_says_which_login(
 def test_what_does_not_fit_is_refused(arguments: tuple[str, ...], told: str) -> None:
     with pytest.raises(UsageProblem, match=told):
         command_of("permissions").main([*arguments], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (("gcr", "--format", "az"), "Pass --format gcloud or terraform."),
+        (("acr", "--format", "gcloud"), "Pass --format az or terraform."),
+        (("harbor", "--format", "gcloud"), "Project Admin"),
+    ],
+)
+def test_a_format_of_another_cloud_is_refused_with_those_that_fit(
+    arguments: tuple[str, ...], fix: str
+) -> None:
+    with pytest.raises(UsageProblem) as refused:
+        command_of("permissions").main([*arguments], standalone_mode=False)
+    assert fix in refused.value.fix
+
+
+@pytest.mark.parametrize("command", ["permissions", "onboard"])
+@pytest.mark.parametrize(
+    "typed", [("fleet.yaml",), ("-f", "fleet.yaml"), ("deploy/Fleet.YML", "--for", "list")]
+)
+def test_a_file_of_registries_is_not_taken_for_an_image(command: str, typed: tuple[str, ...]) -> None:
+    with pytest.raises(UsageProblem, match="looks like a file of registries") as refused:
+        command_of(command).main([*typed], standalone_mode=False)
+    assert f"pullkey apply -f {next(one for one in typed if '.' in one)}" in refused.value.fix

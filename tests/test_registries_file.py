@@ -90,8 +90,8 @@ targets:
 """)
     assert told == [
         "registries.yaml:1:10: version 1 is expected, and this is '2'. It may be of a newer pullkey",
-        "registries.yaml:3:3: 'akka-projct' is not a name of the defaults. Did you mean akka-project?",
-        "registries.yaml:6:5: 'servr' is not a name of a target of gcr. Did you mean server?",
+        "registries.yaml:3:3: 'akka-projct' is not a valid name in the defaults. Did you mean akka-project?",
+        "registries.yaml:6:5: 'servr' is not a valid name in a target of gcr. Did you mean server?",
         "registries.yaml:7:17: skip-grant is true or false, and this is 'no'. Write false",
         (
             f"registries.yaml:8:15: provider is one of {', '.join(plugins.names())}, and this is "
@@ -149,7 +149,7 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
         ("\n# only a comment\n", "1:1: the file is empty"),
         ("- a\n", "1:1: version and targets are expected, and this is a list"),
         ("version: 1\ntargets:\n\t- provider: gcr\n", "3:1: a tab"),
-        (targets(f"{GCR}    server: gcr.io\n"), "5:5: 'server' stands here twice; the first is in line 4"),
+        (targets(f"{GCR}    server: gcr.io\n"), "5:5: 'server' occurs twice; the first is in line 4"),
         ("version: 1\ndefaults: &all\n  akka-project: shop\n", "2:11: an anchor or alias"),
         (targets("  - &a [*a, *a]\n"), "3:5: an anchor or alias"),
         (targets("  - provider: gcr\n    <<: {server: gcr.io}\n"), "4:5: a merge key"),
@@ -174,7 +174,10 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
             targets("  - provider: docker-hub\n    hub-user: acmebot\n    token: env:A\n    login: env:B\n"),
             "5:5: token supplies a token",
         ),
-        ("version: 1\ndefaults:\n  auth-kind: token\ntargets:\n" + GCR, "3:3: 'auth-kind' is of acr only"),
+        (
+            "version: 1\ndefaults:\n  auth-kind: token\ntargets:\n" + GCR,
+            "3:3: 'auth-kind' is an option of acr only",
+        ),
         (targets(GCR + GCR), "5:5: the same target is in line 3 already"),
         (
             targets(

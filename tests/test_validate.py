@@ -65,7 +65,7 @@ def test_mistakes_are_shown_with_their_places_and_the_other_files_are_checked(
 ) -> None:
     assert validate(bad, good) == 2
     out, err = capsys.readouterr()
-    place = f"{bad}:4:5: 'registri' is not a name of a target of acr. Did you mean registry?"
+    place = f"{bad}:4:5: 'registri' is not a valid name in a target of acr. Did you mean registry?"
     assert out.splitlines() == [place, f"{good} is valid: 2 targets."]
     assert err == f"pullkey: {bad} has 1 mistake. [PK-FILE-INVALID]\n"
 
@@ -90,7 +90,7 @@ def test_annotations_mark_the_lines(bad: Path, capsys: pytest.CaptureFixture[str
     none = bad.with_name("no%ne.yaml")
     assert validate(bad, none, "--output", "github") == 2
     marked, whole = capsys.readouterr().out.splitlines()
-    assert marked.startswith(f"::error file={bad},line=4,col=5::'registri' is not a name")
+    assert marked.startswith(f"::error file={bad},line=4,col=5::'registri' is not a valid name")
     assert "Did you mean registry?" in marked
     assert whole.startswith(f"::error file={str(none).replace('%', '%25')}::")
 

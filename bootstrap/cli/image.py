@@ -91,6 +91,8 @@ def provider_of_image(image: str) -> Provider:
     known = plugins.names()
     if not image.strip() or image.startswith(("/", ":", "@", ".")):
         raise messages.not_an_image(image)
+    if image.lower().endswith((".yaml", ".yml")):
+        raise messages.file_for_image(image)
     if not looks_like_an_image(image):
         near = did_you_mean(image, known) or _by_title(image)
         raise messages.neither_provider_nor_image(image, known, near)

@@ -96,7 +96,8 @@ def list_credentials(**values: Any) -> int:
     _ALL,
     Option(
         "--due",
-        "Only if a third of the key's life is left; for a key without expiry, once it is 90 days old.",
+        "Only if a third of the key's life is left; for a key without expiry, or with one of more than five "
+        "years, once it is 90 days old.",
         kind="switch",
     ),
     Option("--older-than", "With --due: once the key is this old, instead.", kind="duration", metavar="TIME"),
@@ -230,7 +231,7 @@ def list_file(**values: Any) -> int:
 @of_a_file(
     Option(
         "--due",
-        "Only if the key is due: by rotate-after, or else once a third of its life is left.",
+        "Only if the key is due: by rotate-after, or else as `pullkey rotate --due` says.",
         kind="switch",
     ),
     replace(

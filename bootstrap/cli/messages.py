@@ -199,6 +199,14 @@ def provider_unknown(name: str, names: Sequence[str]) -> UsageProblem:
     )
 
 
+def file_for_image(name: str) -> UsageProblem:
+    """A file of registries is named where the command takes a provider or an image."""
+    return UsageProblem(
+        f"{name!r} looks like a file of registries, and this command takes a provider or an image",
+        fix=f"For the targets of a file: pullkey plan -f {name}, then pullkey apply -f {name}.",
+    )
+
+
 def not_an_image(image: str) -> UsageProblem:
     return UsageProblem(f"{image!r} is not an image", fix=_AN_IMAGE)
 

@@ -8,11 +8,14 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.text import did_you_mean
 
 
-def no_such_role(form: str, provider: str, login: str) -> UsageProblem:
-    return UsageProblem(
-        f"--format {form} is not for {provider}",
-        fix=f"{login} See: pullkey permissions {provider}",
+def no_such_role(form: str, provider: str, login: str, formats: Sequence[str]) -> UsageProblem:
+    """`formats` are those of the provider's roles; without any, `login` says what it takes instead."""
+    fix = (
+        f"Pass --format {' or '.join(formats)}."
+        if formats
+        else f"{login} See: pullkey permissions {provider}"
     )
+    return UsageProblem(f"--format {form} is not for {provider}", fix=fix)
 
 
 def unknown_command(word: str, commands: Sequence[str]) -> UsageProblem:

@@ -80,7 +80,8 @@ def _run(provider: Provider, **typed: Any) -> int:
     commands, form = _commands(values["for"]), values["format"]
     access = provider.access
     if form in _FORMATS and access.roles not in _FORMATS[form]:
-        raise messages.no_such_role(form, provider.name, access.login)
+        fitting = [name for name, kinds in _FORMATS.items() if access.roles in kinds]
+        raise messages.no_such_role(form, provider.name, access.login, fitting)
     if access.roles is RoleKind.NONE:
         if form == "json":
             print_document(formats.as_document(provider.name, commands, [], access, None))

@@ -27,6 +27,9 @@ from bootstrap.plugin.step import State, StepRole, StepStatus
 DUE_AGE = dt.timedelta(days=90)
 # Certbot's rule: a key is due when a third of its lifetime is left.
 _DUE_PART = 3
+# A key that lasts longer counts as one without expiry: one of `--key-source auto` lasts ten years, and a
+# third of that is left after more than six.
+_AS_GOOD_AS_UNENDING = dt.timedelta(days=5 * 365)
 # A key that expires within this time is a problem, unless the command sets another time.
 _SOON = dt.timedelta(days=14)
 
@@ -84,23 +87,31 @@ def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime
         return key.created + older_than if key.created is not None else None
     if key.supplied:
         return None  # its owner decides: rotate-after
-    if key.expires is not None:
+    if key.expires is not None and not _lasts_for_years(key):
         return (
             key.expires - (key.expires - key.created) / _DUE_PART if key.created is not None else key.expires
         )
     return key.created + DUE_AGE if key.created is not None else None
 
 
+def _lasts_for_years(key: KeyFacts) -> bool:
+    return (
+        key.created is not None
+        and key.expires is not None
+        and key.expires - key.created > _AS_GOOD_AS_UNENDING
+    )
+
+
 def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
     """Why a key is due for rotation, as a short text; "" while it is not.
 
-    It is due when a third of its life is left, or, without an expiry, when it is 90 days old (or
-    `older_than`).
+    It is due when a third of its life is left, or, without an expiry or with a life of more than five years,
+    when it is 90 days old (or `older_than`).
     """
     on, today = due_on(key, older_than), now()
     if on is None or today < on:
         return ""
-    if older_than is None and key.expires is not None:
+    if older_than is None and key.expires is not None and not _lasts_for_years(key):
         if key.created is None:
             return "it has ended"
         return (

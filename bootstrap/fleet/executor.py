@@ -14,6 +14,7 @@ from bootstrap.engine.recovery import being_removed
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
+from bootstrap.fleet.duplicates import block_duplicates
 from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
 from bootstrap.fleet.planner import Action, Planned, Planner
@@ -89,6 +90,7 @@ class Executor:
 
         with self.workspace.pool.reading():
             plan: list[Planned] = await each(entries, one)
+        block_duplicates(plan, self.workspace.scope)
         chosen(plan)
         fit_under_limits(plan)
         _note_shared_removals(plan)

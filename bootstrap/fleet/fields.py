@@ -94,7 +94,7 @@ _ROTATE_AFTER = Field(
     "rotate_after",
     Kind.DURATION,
     "The age at which a key is due to be replaced; else where a third of its life is left, or, "
-    "without an end date, at 90 days.",
+    "where it lasts more than five years or has no expiry, at 90 days.",
 )
 _MAX_EXPIRES_IN = _field(MAX_EXPIRES_IN)
 _REMOVE = Field("remove", "remove", Kind.SWITCH, "Remove it: `apply` offboards it, with its cloud resources.")

@@ -63,6 +63,18 @@ def shard_index_invalid(index: str, value: str) -> UsageProblem:
     return UsageProblem(f"{index} is {value[:40]!r}, which is not a number", code=Code.SETTING)
 
 
+def same_secret(secret_name: str, project: str, lines: Sequence[int]) -> Problem:
+    """Other targets have the same Akka secret: `lines` are theirs. `project` is that of `AkkaScope.label`."""
+    where = " and ".join(map(str, lines))
+    return Problem(
+        ProblemKind.SETUP,
+        f"The target{'s' * (len(lines) > 1)} in line{'s' * (len(lines) > 1)} {where} of the file "
+        f"{'have' if len(lines) > 1 else 'has'} the same Akka secret, {secret_name} of {project}",
+        "Remove one of them, or set another secret-name",
+        code=Code.FILE_INVALID,
+    )
+
+
 # -- saved plans ---------------------------------------------------------------------------------------------
 
 
@@ -131,11 +143,23 @@ def no_source(what: str, line: int, fields: str, sources: str) -> UsageProblem:
 
 
 def source_problem(what: str, line: int, field: str, sources: str) -> Problem:
-    """`what` is why the source of a target's secret cannot be used, or that there is none."""
+    """`what` is why the source of a target's secret, its field in `line`, cannot be used."""
     return Problem(
         ProblemKind.SETUP,
         what,
-        f"Line {line}: give {field}: {sources}",
+        f"Supply it, or name another source in line {line}: {field}: {sources}",
+        step=StepRole.KEY,
+        code=Code.SECRET_SOURCE,
+    )
+
+
+def no_source_problem(fields: Sequence[str], line: int, sources: str) -> Problem:
+    """The target in `line` needs a user-supplied secret, and has none of the `fields` for its source."""
+    names = " or ".join(fields)
+    return Problem(
+        ProblemKind.SETUP,
+        f"The file names no source of the {names}",
+        f"Add it to the target in line {line}, as {names}: {sources}",
         step=StepRole.KEY,
         code=Code.SECRET_SOURCE,
     )
@@ -206,6 +230,6 @@ def removed_with_others(others: int) -> str:
     """`others` is how many targets of the same identity are removed too."""
     return (
         f"{others} other target{'s' * (others != 1)} of the same identity "
-        f"go{'es' * (others == 1)} too: what stays for their keys only goes with the last "
-        "of them"
+        f"{'is' if others == 1 else 'are'} removed too: what is kept for their keys only is removed with the "
+        "last of them"
     )

@@ -67,20 +67,24 @@ def of_other_providers(place: Place, name: str, owners: Sequence[str]) -> Fault:
     """A default that only the providers `owners` have."""
     return Fault(
         place,
-        f"{quoted(name)} is of {' and '.join(owners)} only",
-        f"Put it under `{owners[0]}:` in the defaults",
+        f"{quoted(name)} is an option of {' and '.join(owners)} only",
+        f"Put it under `{owners[0]}:` in the defaults"
+        if len(owners) == 1
+        else f"Put it under the provider's name in the defaults, such as `{owners[0]}:`",
     )
 
 
 def name_unknown(place: Place, name: str, where: str, near: Sequence[str], known: Sequence[str]) -> Fault:
     """`near` are the names of `known` that are close to `name`, the closest first."""
     fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
-    return Fault(place, f"{quoted(name)} is not a name of {where}", fix)
+    return Fault(place, f"{quoted(name)} is not a valid name in {where}", fix)
 
 
 def name_of_secret(place: Place, name: str, where: str) -> Fault:
     return Fault(
-        place, f"{quoted(name)} is not a name of {where}, and looks like that of a secret", _NO_SECRET_HERE
+        place,
+        f"{quoted(name)} is not a valid name in {where}, and looks like that of a secret",
+        _NO_SECRET_HERE,
     )
 
 
@@ -92,7 +96,7 @@ def targets_not_a_list(place: Place, kind: str) -> Fault:
 
 
 def no_targets(place: Place) -> Fault:
-    return Fault(place, "targets is an empty list")
+    return Fault(place, "targets is an empty list", "Begin each target with `- provider: NAME`")
 
 
 def too_many_targets(place: Place, count: int, limit: int) -> Fault:
@@ -113,7 +117,7 @@ def one_of(place: Place, name: str, choices: Sequence[str], shown: str, near: st
     """`shown` is the value, or its kind; `near` the closest of the choices, or ""."""
     return Fault(
         place,
-        f"{name} is one of {', '.join(choices)}, and this is {shown}",
+        f"{name} is {'one of ' if len(choices) > 1 else ''}{', '.join(choices)}, and this is {shown}",
         f"Did you mean {near}?" if near else "",
     )
 

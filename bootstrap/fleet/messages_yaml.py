@@ -92,6 +92,4 @@ def tagged(place: Place) -> Fault:
 
 
 def name_twice(place: Place, name: str, first: Place) -> Fault:
-    return Fault(
-        place, f"{quoted(name)} stands here twice; the first is in line {first.line}", "Keep one of them"
-    )
+    return Fault(place, f"{quoted(name)} occurs twice; the first is in line {first.line}", "Keep one of them")

@@ -302,7 +302,7 @@ class Planner:
     async def _at_removal(self, entry: Entry) -> Planned:
         held, reason = (
             await self._workspace.held_confirmed(entry),
-            "the file says remove: true" if entry.raw.get("remove") else "it was named to go",
+            "the file says remove: true" if entry.raw.get("remove") else "selected for removal",
         )
         lost = self._workspace.journal(entry).left_behind() if held is None else None
         if held is None and (held := being_removed(lost)) is None:
@@ -320,7 +320,7 @@ class Planner:
             f"{item.name} {item.removal.what}": item.removal.what for item in result.removals if item.goes
         }
         stays = [
-            f"{item.removal.what} stays: {item.removal.why}"
+            f"{item.removal.what} is kept: {item.removal.why}"
             for item in result.removals
             if item.removal.why and not item.goes
         ]
@@ -360,12 +360,15 @@ def _missing_source(entry: Entry) -> Problem | None:
     fields = [one.name for one in own_fields(entry.provider.name).values() if one.kind is Kind.SOURCE]
     if not fields:
         return None
-    what = (
-        entry.sources[0].missing()
-        if entry.sources
-        else f"The file names no source of the {' or '.join(fields)}"
+    if not entry.sources:
+        return messages.no_source_problem(fields, entry.place.line, SOURCES)
+    source = entry.sources[0]
+    place = entry.places.get(source.field, entry.place)
+    return (
+        messages.source_problem(what, place.line, source.field, SOURCES)
+        if (what := source.missing())
+        else None
     )
-    return messages.source_problem(what, entry.place.line, fields[0], SOURCES) if what else None
 
 
 def _is_key_limit(problem: Problem) -> bool:

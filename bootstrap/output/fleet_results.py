@@ -37,7 +37,7 @@ _TELL = {
     Action.REPAIR: "to repair",
     Action.REMOVE: "to remove",
     Action.POSTPONED: "postponed",
-    Action.KEEP: "to keep as it is",
+    Action.KEEP: "to keep",
     Action.BLOCKED: "blocked",
 }
 

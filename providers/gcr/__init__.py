@@ -98,8 +98,8 @@ class GcrProvider(Provider):
         ),
         Option(
             "--expires-in",
-            "How long until an uploaded key expires; default: 90d. A key that Google creates does "
-            "not expire.",
+            "How long until an uploaded key expires; default: 90d, with --key-source auto the longest that "
+            "Google and its policies accept. A key that Google creates does not expire.",
             kind="duration",
             metavar="TIME",
         ),
