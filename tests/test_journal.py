@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -310,3 +311,26 @@ def test_a_killed_run_leaves_no_draft_that_is_taken_for_a_record() -> None:
         ended = victim.run()
         assert ended.code == 0, ended.text
         assert "did not end" in ended.err
+
+
+def test_a_record_that_changes_while_it_is_written_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step's intent is written in a thread while the answer to another step arrives."""
+    tmp_path.chmod(0o700)
+    one = Journal(tmp_path, "place", "target")
+    one.begin("0123456789ab", "pullkey onboard")
+    entry = one.about_to("key", {})
+    dumps = json.dumps
+
+    def answered_meanwhile(*arguments: Any, **how: Any) -> str:
+        text = dumps(*arguments, **how)
+        entry.made = {"key_id": "key-001"}
+        return text
+
+    monkeypatch.setattr(json, "dumps", answered_meanwhile)
+    one.about_to("grant", {})
+    monkeypatch.undo()
+    lost = one.left_behind()
+    assert lost is not None
+    assert [it.step for it in lost.entries] == ["key", "grant"]

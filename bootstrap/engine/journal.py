@@ -291,9 +291,10 @@ class Journal:
 
     def _write(self) -> None:
         """Write the file atomically and synced to the disk: a torn record is worse than none."""
-        record = self._record.document
-        text = json.dumps({**record, _DIGEST: _digest(record)}, separators=(",", ":"))
-        self._directory.write(self._file, text.encode())
+        # Converted once: another task may change an entry between the checksum's text and the file's.
+        text = _canonical(self._record.document)
+        checked = f'{text[:-1]}, "{_DIGEST}": "{_checksum(text)}"}}'
+        self._directory.write(self._file, checked.encode())
 
 
 def journal_of(directory: Path, scope: AkkaScope, secret_name: str, identity: str) -> Journal:
@@ -321,7 +322,15 @@ def _name(place: str) -> str:
 
 def _digest(record: Mapping[str, Any]) -> str:
     """The checksum that detects a torn, edited or mixed-up record."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return _checksum(_canonical(record))
+
+
+def _canonical(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True)
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(directory: PrivateDirectory, name: str) -> Record | None:
