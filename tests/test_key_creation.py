@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -292,6 +292,22 @@ def test_an_unmarked_key_that_has_appeared_is_named_and_not_deleted() -> None:
         of(lambda: one.undo({**OURS, "lost": True, "in_use": ["key-002"]}))
     assert found.value.command == "cloud keys delete key-001"
     assert len(one.cloud.keys) == 5
+
+
+def test_an_unmarked_key_that_another_run_registers_meanwhile_is_not_named() -> None:
+    in_use: list[str] = []
+
+    class Registered(UnmarkedKey):
+        async def ids_now(self) -> Collection[str]:
+            found = await super().ids_now()
+            if self.cloud.calls.count("list") > 1:
+                in_use.append("key-001")
+            return found
+
+    one = key(cloud("key-000", "key-001", "key-002"), Registered, in_use=in_use)
+
+    with pytest.raises(StillThere, match="key key-002 of r, which appeared"):
+        of(lambda: one.undo({**OURS, "lost": True}))
 
 
 def test_an_unmarked_key_of_an_identity_that_this_run_created_is_deleted() -> None:

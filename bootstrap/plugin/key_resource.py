@@ -309,7 +309,9 @@ class KeyResource(KeyKind[K, N]):
             if lost.ours:
                 return lost
             perhaps += [key_id for key_id in lost.perhaps if key_id not in perhaps]
-        return LostKeys(perhaps=perhaps)
+        # Another run may have registered meanwhile what was shown first.
+        recorded = await self._recorded_ids() if perhaps else None
+        return LostKeys(perhaps=[key_id for key_id in perhaps if key_id not in (recorded or ())])
 
     async def _recorded_ids(self) -> Collection[str] | None:
         """The keys that Akka's records name now; None if Akka cannot be asked."""
