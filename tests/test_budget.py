@@ -25,14 +25,14 @@ _LONG = 0.5
 # Google is asked how long a key may last, too. What the last rotation has replaced is asked for by its id as
 # well, and a second time, before it counts as gone. An onboarding with an image looks at it first: Google
 # takes the login's token; Azure exchanges one, and is asked for deleted applications. Akka is asked for the
-# project's services, beside all else. An offboarding asks for its permissions before the first change,
-# and for keys of other runs before it removes a role and an identity.
+# project's services, beside all else. An offboarding asks for its permissions and for Akka's record once more
+# before the first change, and for keys of other runs before it removes a role and an identity.
 BUDGET: dict[str, dict[str, tuple[int, int]]] = {
-    "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (31, 15), "offboard": (38, 23)},
+    "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (31, 15), "offboard": (39, 24)},
     "acr": {"onboard": (34, 15), "again": (15, 4), "rotate": (30, 15), "offboard": (37, 22)},
     "private": {"onboard": (13, 8), "again": (13, 8)},
-    "harbor": {"onboard": (38, 22), "again": (18, 10), "rotate": (36, 28), "offboard": (26, 20)},
-    "gitlab": {"onboard": (38, 23), "again": (18, 11), "rotate": (33, 25), "offboard": (25, 19)},
+    "harbor": {"onboard": (38, 22), "again": (18, 10), "rotate": (36, 28), "offboard": (27, 21)},
+    "gitlab": {"onboard": (38, 23), "again": (18, 11), "rotate": (33, 25), "offboard": (26, 20)},
 }
 # Of the product's process, by the lock's libraries on Linux; the most of Python 3.11, 3.12 and 3.13. Of the
 # standard library only what can be imported by one public name counts: each Python divides it differently.

@@ -125,6 +125,30 @@ def test_a_record_that_another_run_has_put_there_meanwhile_is_not_taken_away(
         assert not keys_of(victim)
 
 
+@pytest.mark.parametrize("key", ["another", "theirs"])
+def test_a_record_that_was_registered_since_it_was_read_is_not_offboarded(key: str) -> None:
+    """Of another registry by now, or of a rotation on another machine: it is removed by its name only."""
+    with scene(fork_server(), "gcr", "offboard") as victim:
+        world = victim.life.world
+        state = world.cloud.state
+        made = state.add_key(state.account(ACCOUNT), generate_private_key().public_key())
+        server, email = (
+            ("https://registry.acme.example", "ops@example.com")
+            if key == "another"
+            else ("https://europe-west1-docker.pkg.dev", ACCOUNT.replace("@", f"+{made.id}@"))
+        )
+        theirs = AkkaCredential(server, "_json_key", email, "theirs")
+        there = set(keys_of(victim))
+        put = partial(
+            world.akka.projects["shop"].put_credential, victim.name, theirs, world.running.sandbox.now()
+        )
+        with during(victim, "akka.docker.list-credentials#3", put):
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert world.held(victim.name).password == "theirs"
+        assert set(keys_of(victim)) == there
+
+
 @pytest.mark.full
 def test_a_look_for_strays_that_fails_fails_nothing() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:

@@ -43,6 +43,13 @@ def record_is_newer(name: str, command: str) -> LostRace:
     )
 
 
+def record_changed_meanwhile(name: str, command: str) -> LostRace:
+    return LostRace(
+        f"Akka's {name} was registered again after it was read, so it was not removed",
+        fix=f"Check what it is for, then run it again: {command}",
+    )
+
+
 # -- cloud resources -----------------------------------------------------------------------------------------
 
 

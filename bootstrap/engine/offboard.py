@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import replace
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.record_match import RecordMatch, likeness
 from bootstrap.akka.records import keys_in_use
 from bootstrap.engine import messages, messages_removal
 from bootstrap.engine.errors import KeyUnseen
@@ -30,6 +31,7 @@ from bootstrap.model.errors import Declined, LeftOver, PullkeyError
 from bootstrap.model.text import capitalised
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.observe import read_settled
 from bootstrap.plugin.step import Disposition, StepRole, StillThere
 
 
@@ -106,6 +108,7 @@ class Offboarding(Operation):
         ):
             raise Declined
         await self._connect()
+        await self._refuse_changed_record()
         self.changing = True
         self.context.deadline.settle()
         if self._journal is not None:
@@ -191,6 +194,29 @@ class Offboarding(Operation):
             # Akka no longer has the credential, so the next run continues from this entry.
             self._entry.leave(*self.result.left_over)
         self._end_journal()
+
+    async def _refuse_changed_record(self) -> None:
+        """Refuse if Akka's record is another one than when it was read: it is removed by its name, and it may
+        have taken minutes to confirm that.
+
+        Raises:
+            LostRace: another run has registered it.
+        """
+        if not self.options.akka_too:
+            return
+
+        async def read() -> HeldCredential | None:
+            return await self.akka.credential(self._held.name)
+
+        if self._is_another(await read()) and self._is_another(await read_settled(read)):
+            raise messages_removal.record_changed_meanwhile(self._held.name, self.options.command)
+
+    def _is_another(self, now: HeldCredential | None) -> bool:
+        """Whether a record is not the one to remove. Akka may show either of them truncated."""
+        if now is None:
+            return False
+        held = self._held
+        return RecordMatch.OTHER is likeness(now, held) is likeness(held, now)
 
     def _refuse_to_lose_a_key(self) -> None:
         """Refuse to remove Akka's record if a key cannot be seen: the record is the only trace of that key.
