@@ -93,3 +93,10 @@ def test_an_image_goes_in_place_of_the_provider(arguments: tuple[str, ...]) -> N
     said = refused(*arguments)
     assert f"pullkey {arguments[0]} {IMAGE}" in said
     assert "--timeout" not in said
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "rotate", "offboard", "list", "report", "runbook"])
+def test_a_second_file_is_refused_rather_than_taken_in_place_of_the_first(command: str) -> None:
+    printed = refused(command, "-f", "shop.yaml", "--file=billing.yaml")
+    assert "-f is passed more than once" in printed
+    assert "Run the command for each file." in printed

@@ -25,8 +25,18 @@ _LONGEST = 600
 
 
 def _names_a_file(args: list[str]) -> bool:
+    """Whether `-f` is among the arguments.
+
+    Raises:
+        UsageProblem: it is there more than once; only the last would count.
+    """
     typed = args[: args.index("--")] if "--" in args else args
-    return any(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
+    count = sum(one == "--file" or one.startswith("--file=") or one[:2] == "-f" for one in typed)
+    if count > 1:
+        from bootstrap.cli import messages
+
+        raise messages.several_files()
+    return count > 0
 
 
 def _of_a_file(verb: str, args: list[str]) -> tuple[click.Command, list[str]] | None:
@@ -86,6 +96,8 @@ class LazyGroup(click.Group):
             raise UnknownCommand(
                 f"There is no command {args[0]!r}; there are: {', '.join(COMMANDS)}. {near}".rstrip(), ctx
             )
+        if args and args[0] == "apply":
+            _names_a_file(args[1:])  # refuses a second one
         if args and args[0] in OF_A_FILE and (of_file := _of_a_file(args[0], args[1:])):
             return args[0], *of_file
         return super().resolve_command(ctx, args)

@@ -25,6 +25,14 @@ def processes_need_yes() -> UsageProblem:
     )
 
 
+def several_files() -> UsageProblem:
+    return UsageProblem(
+        "-f is passed more than once, and a command takes one file of registries",
+        fix="Run the command for each file. Only `pullkey validate` takes several.",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
 def processes_need_a_file() -> UsageProblem:
     return UsageProblem(
         "--processes is for a file, and a saved plan is applied as a whole",
