@@ -131,6 +131,10 @@ def test_plan_marks_lines_and_summarises_for_the_job(gcr: World, runner: Runner)
     assert [row.split(" | ")[0] for row in rows[2:]] == ["| create", "| create", "| blocked"]
     assert "no-such" in rows[-1]
     assert gcr.changes() == []
+    # The fix is beside the line, and a problem is shown once.
+    assert re.search(r" \[PK-[A-Z-]+\] \S", marked), marked
+    details = rows[-1].split(" | ")[-1].removesuffix(" |").split("<br>")
+    assert not [one for one in details[1:] if details[0].startswith(one)], details
 
 
 def test_apply_and_rotate_summarise_what_they_changed(gcr: World, runner: Runner) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.engine.reporter import harmless
 from bootstrap.fleet.entry import Entry
-from bootstrap.model.errors import LeftOver, Problem, first_line
+from bootstrap.model.errors import LeftOver, Problem, PullkeyError, first_line
 from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence
 from bootstrap.output.annotations import annotation as annotation_at
@@ -230,7 +230,7 @@ def annotation(name: str, result: TargetResult) -> str:
     """A GitHub annotation at the target's line in the file: that it has failed, or what it needs."""
     kind = "error" if result.failed else "warning"
     summary = result.planned.attention or result.detail or result.result
-    what = f"{result.entry.name}: {first_line(result.error) if result.error else summary}"
+    what = f"{result.entry.name}: {_with_fix(result.error) if result.error else summary}"
     return annotation_at(kind, name, result.entry.place, what)
 
 
@@ -238,8 +238,12 @@ def plan_annotation(name: str, planned: Planned) -> str:
     """A GitHub annotation at the line of a target that a plan does not bring into place."""
     kind = "error" if planned.problems else "warning"
     left = "; ".join(map(str, planned.left_over))
-    what = "; ".join(map(first_line, planned.problems)) or planned.attention or left or str(planned.action)
+    what = " ".join(map(_with_fix, planned.problems)) or planned.attention or left or str(planned.action)
     return annotation_at(kind, name, planned.entry.place, f"{planned.entry.name}: {what}")
+
+
+def _with_fix(error: PullkeyError | Problem) -> str:
+    return f"{first_line(error)} {sentence(one_line(error.fix, 600))}".strip()
 
 
 class TargetReporter:

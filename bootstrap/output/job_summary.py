@@ -61,7 +61,8 @@ def result_summary(command: str, name: str, ended: Sequence[TargetEnd]) -> list[
 
 def _of_plan(one: Planned) -> Iterator[str]:
     yield from (f"{first_line(problem)} {sentence(problem.fix)}".strip() for problem in one.problems)
-    yield from dict.fromkeys([*one.reasons, *one.drift])
+    shown = {problem.what for problem in one.problems}
+    yield from (text for text in dict.fromkeys([*one.reasons, *one.drift]) if text not in shown)
     if one.attention:
         yield one.attention
     yield from one.steps.values()
