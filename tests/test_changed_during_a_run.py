@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from bootstrap.sandbox.akka_projects import AkkaCredential
 from bootstrap.testing.harness.credential_life import KEY_CREATION
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import keys_of, scene, verifies
+from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.state import generate_private_key
 from tests.harness.azure_state import shop
 from tests.harness.concurrent_change import During, during
@@ -66,6 +68,34 @@ def test_an_identity_for_which_another_machine_makes_a_key_while_it_is_undone_st
         assert failed.err.count(f"this stays, since key {theirs} needs it") == 1
 
 
+def lose_account(world: World) -> None:
+    del world.cloud.state.projects["acme-shop"].accounts[ACCOUNT]
+
+
+def lose_application(world: World) -> None:
+    for kind in ("applications", "service_principals"):
+        found = getattr(world.cloud.state, kind)
+        found[:] = [one for one in found if not one.display_name.startswith("akka-docker-reader")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lose_identity"), [("gcr", lose_account), full_case("acr", lose_application)]
+)
+def test_a_key_that_another_run_has_deleted_with_its_identity_is_not_said_to_pull(
+    kind: str, lose_identity: Callable[[World], None]
+) -> None:
+    """The other run was undone, and had not seen the key: it was created a moment ago."""
+    with scene(fork_server(), kind, "onboard") as victim:
+        world = victim.life.world
+        there = world.names()
+        with during(victim, "akka.docker.add-credentials", lambda: lose_identity(world)):
+            victim.more = ("--timeout", "8s")
+            failed = victim.run()
+        assert failed.code in (1, 6), failed.text
+        assert "does not pull" in failed.err
+        assert world.names() == there
+
+
 @pytest.mark.parametrize("command", [full_case("onboard"), "rotate"])
 def test_a_key_that_akka_may_hold_stays_when_the_cli_goes_away(command: str) -> None:
     with scene(fork_server(), "gcr", command) as victim:
@@ -98,7 +128,7 @@ def test_a_key_that_akka_may_hold_stays_where_its_list_shows_an_older_one() -> N
         with during(victim, "akka.docker.add-credentials", lambda: faults.append(shows)):
             told = victim.life.onboard()
         assert told.code == 6, told.text
-        assert "though it shows an older one" in told.err
+        assert "though it shows the one before it" in told.err
         assert there < set(keys_of(victim))
 
 

@@ -202,6 +202,8 @@ class StepRunner:
         Raises:
             LostRace: another run has registered its key; this run yields.
         """
+        if not self.session.key.supplied and await self._own_key_is_unlisted():
+            self.handoff.beside_others = True  # another run may have undone the identity
         deadline = Deadline(min(_OTHERS_SECONDS, self.context.deadline.left))
         while not deadline.passed and await self._others_at_work():
             self.handoff.beside_others = True  # it may have removed what this run's key needs, or the key
@@ -229,15 +231,25 @@ class StepRunner:
 
     async def _others_at_work(self) -> bool:
         """Whether the identity shows keys that did not exist when this run began and are not its own."""
-        made, before = self.session.credential, self._changes.keys_before
-        if not self.options.report_unrecorded_keys or before is None or made is None:
-            return False
-        try:
-            now = {key.key_id for key in await self._keys_now()}
-        except Exception as error:  # noqa: BLE001  - optional: Akka has the key
-            self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+        made, before, now = self.session.credential, self._changes.keys_before, await self._listed_keys()
+        if before is None or made is None or now is None:
             return False
         return bool(now - before - {made.link.key_id})
+
+    async def _own_key_is_unlisted(self) -> bool:
+        """Whether the identity does not show this run's key, since its list lags or the key is gone."""
+        made, now = self.session.credential, await self._listed_keys()
+        return made is not None and now is not None and made.link.key_id not in now
+
+    async def _listed_keys(self) -> set[str] | None:
+        """The ids of the identity's keys; None if they are not read, or cannot be."""
+        if not self.options.report_unrecorded_keys:
+            return None
+        try:
+            return {key.key_id for key in await self._keys_now()}
+        except Exception as error:  # noqa: BLE001  - optional: Akka has the key
+            self.context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")
+            return None
 
     def _remember_verified_pull(self) -> None:
         if self._proofs is not None and self.session.credential is not None:
