@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_a_key_that_akka_still_holds_stays_where_its_record_shows_no_e_mail(kind
         assert akka_pulls(life), failed.text
 
 
+@pytest.mark.parametrize("kind", ["gcr", "acr"])
+def test_a_key_that_was_rotated_elsewhere_since_keeps_its_grace_period(kind: str, tmp_path: Path) -> None:
+    with scene(fork_server(), kind, "offboard") as victim:
+        life = victim.life
+        old = life.link.key_id
+        assert victim.killed(Point("akka.docker.remove-credentials", 1, "before"))
+        elsewhere = {"PULLKEY_STATE_DIR": str(tmp_path), "PULLKEY_OVERLAP": "0"}
+        rotated = life.world.run("rotate", life.name, "--yes", env=elsewhere)
+        assert rotated.code == 0, rotated.text
+        done = life.onboard()
+        assert done.code == 0, done.text
+        assert {old, life.link.key_id} == set(keys_of(victim)), done.text
+
+
 @pytest.mark.full
 def test_an_offboarding_that_was_lost_twice_is_ended_by_the_third() -> None:
     """The second was killed as it began: what the first was about is still known then."""
@@ -76,7 +91,6 @@ def test_a_replaced_key_that_another_record_names_outlives_a_lost_offboarding() 
         assert set(keys_of(victim)) == {first, life.link.key_id}
 
 
-@pytest.mark.full
 def test_keys_of_a_lost_offboarding_that_cannot_be_deleted_are_named() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         life = victim.life

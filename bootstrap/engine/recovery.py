@@ -288,8 +288,11 @@ class Recovery:
         self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
     ) -> None:
         """Retire a key as the lost run would have done, unless Akka holds it."""
-        shown = {one.link.key_id for one in (*records, *([held] if held else ())) if one.link}
-        if key_id in shown:
+        shown = [*records, *([held] if held else [])]
+        # A record names the key that it replaced too, which is what a rotation retires; one that an
+        # offboarding was to delete is in its grace period.
+        named = keys_of(shown) if entry.step == OFFBOARD else {one.link.key_id for one in shown if one.link}
+        if key_id in named:
             self._journal.drop(entry)
             return
         session = self._session
@@ -303,8 +306,8 @@ class Recovery:
                     self._journal.drop(entry)
                 return
             replaced = gone.link.replaces if gone.link is not None else ""
-            if replaced and replaced not in keys_of(records) and not await self._delete(replaced, entry):
-                return
+            await self._delete_all([one for one in (replaced, key_id) if one and one not in named], entry)
+            return
         await self._take_out(key_id, entry)
 
     async def _take_out(self, key_id: str, entry: Entry) -> None:
@@ -325,14 +328,19 @@ class Recovery:
         self._tell(undone)
         self._journal.drop(entry)
 
-    async def _delete(self, key_id: str, entry: Entry) -> bool:
-        try:
-            self._tell(f"deleted key {key_id}" if await self._session.key.delete(key_id) else "")
-        except PullkeyError as error:
-            command = self._session.key.delete_command(key_id)
-            self._leave(entry, LeftOver(f"key {key_id} ({error.what})", command))
-            return False
-        return True
+    async def _delete_all(self, keys: Sequence[str], entry: Entry) -> None:
+        """Delete keys; one that cannot be deleted does not keep the others."""
+        left: list[LeftOver] = []
+        for key_id in keys:
+            try:
+                self._tell(f"deleted key {key_id}" if await self._session.key.delete(key_id) else "")
+            except PullkeyError as error:
+                command = self._session.key.delete_command(key_id)
+                left.append(LeftOver(f"key {key_id} ({error.what})", command))
+        if left:
+            self._leave(entry, *left)
+        else:
+            self._journal.drop(entry)
 
     def _tell(self, undone: str) -> None:
         if undone:
