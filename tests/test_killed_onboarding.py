@@ -13,6 +13,7 @@ from bootstrap.testing.harness.kill_points import JOURNAL, Point, keys_of, scene
 from providers.docker_hub.emulator.seed import USER
 from providers.docker_hub.emulator.state import Pat
 from tests.harness.azure_state import shop
+from tests.harness.concurrent_change import during
 from tests.harness.google_state import ACCOUNT
 from tests.harness.marks import full_case
 from tests.harness.rollback import REFUSED, SECOND, clear_faults, fail_while
@@ -83,6 +84,22 @@ def test_what_a_lost_run_made_beside_its_key_goes_if_the_next_one_fails(kind: st
         assert victim.life.there() == victim.life.before
         assert "did not end; clearing up after it" in failed.err
         assert re.search(f"undone: (deleted key|removed|removed secret) {lost}", failed.err)
+
+
+def test_a_list_that_still_shows_a_deleted_key_keeps_nothing_of_a_lost_run() -> None:
+    """It is this run that has deleted it, so it is no other run's that needs the identity."""
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        life = victim.life
+        assert victim.killed(Point(JOURNAL, 7, "after"))
+        life.world.fault("iam.CreateServiceAccountKey=403*forever")
+        with during(
+            victim,
+            "iam.DeleteServiceAccountKey",
+            lambda: life.world.fault("iam.ListServiceAccountKeys=stale*forever"),
+        ):
+            failed = victim.run()
+        assert failed.code == 1, failed.text
+        assert life.there() == life.before, failed.text
 
 
 def test_a_lost_secret_is_deleted_though_its_application_is_not_shown_for_a_while() -> None:

@@ -234,7 +234,7 @@ class StepRunner:
         made, before, now = self.session.credential, self._changes.keys_before, await self._listed_keys()
         if before is None or made is None or now is None:
             return False
-        return bool(now - before - {made.link.key_id})
+        return bool(now - before - {made.link.key_id, *self.session.key.deleted})
 
     async def _own_key_is_unlisted(self) -> bool:
         """Whether the identity does not show this run's key, since its list lags or the key is gone."""

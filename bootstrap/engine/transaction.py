@@ -231,7 +231,8 @@ class Transaction:
         # If Akka does not answer, the cloud still shows another run's key, and vice versa.
         try:
             if self.keys_before is not None:
-                found |= {key.key_id for key in await self._session.key.list_ours()} - before - own
+                key = self._session.key
+                found |= {one.key_id for one in await key.list_ours()} - before - own - {*key.deleted}
                 seen = True
         except Exception as error:  # noqa: BLE001
             self._context.trace(f"other keys of the identity cannot be seen ({type(error).__name__})")

@@ -39,7 +39,7 @@ async def unrecorded_keys(
         found = [
             key
             for key in await (keys or session.key.list_ours)()
-            if key.key_id not in known and key.key_id not in reported
+            if key.key_id not in {*known, *session.key.deleted} and key.key_id not in reported
         ]
         found = list(await _without_record(session, akka, found))
         if not found:

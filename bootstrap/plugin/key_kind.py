@@ -62,6 +62,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         super().__init__(session)
         self.created: set[str] = set()
         """The keys whose creation was answered; a read may not show them yet."""
+        self.deleted: set[str] = set()
         self.before: Sequence[str] | None = None
         """The keys that existed before the creation; None if they were not listed."""
         if self.keeps_list is None:

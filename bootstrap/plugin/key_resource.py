@@ -115,7 +115,7 @@ class KeyResource(KeyKind[K, N]):
                 raise self.lagging(StillShown(error), key_id)
 
         try:
-            return await delete_until_gone(
+            existed = await delete_until_gone(
                 lambda: self.send_deletion(key_id),
                 missed=missed,
                 still_shown=lambda: self.is_shown(key_id),
@@ -125,6 +125,8 @@ class KeyResource(KeyKind[K, N]):
             )
         finally:
             self.invalidate()
+        self.deleted.add(key_id)
+        return existed
 
     async def is_shown(self, key_id: str) -> bool:
         """Whether the cloud still shows a key after answering that it does not exist."""

@@ -20,6 +20,9 @@ class Keys(ABC):
     two_at_most: bool = False
     """Whether an identity has at most two keys: while a replaced key is kept, no new one can be created."""
 
+    deleted: Collection[str] = ()
+    """The ids of the keys that this run has deleted; a list that lags may still show them."""
+
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
     async def key_of(self, record: HeldCredential) -> KeyRef | None:
