@@ -35,14 +35,16 @@ from bootstrap.model.option import Option
 _ALL = Option("--all", "All that pullkey created in the project.", kind="switch")
 _SECRET = Option(
     "--secret-stdin",
-    "Read from stdin what a new key needs: the Docker Hub login, or the new password.",
+    "Read from stdin what a new key needs: the login of Docker Hub, GitLab or Harbor, or the new password.",
     kind="secret",
 )
 _OFFBOARD_IMAGE = Option(
     "--image", "An image of the registry, where it is not clear which repository is meant.", metavar="IMAGE"
 )
 _OFFBOARD_SECRET = Option(
-    "--secret-stdin", "Read from stdin the Docker Hub login with which its token is deleted.", kind="secret"
+    "--secret-stdin",
+    "Read from stdin the login of Docker Hub, GitLab or Harbor with which the key is deleted.",
+    kind="secret",
 )
 
 
@@ -54,7 +56,7 @@ _OFFBOARD_SECRET = Option(
     EXPIRES_WITHIN,
     Option(
         "--secret-stdin",
-        "Read the Docker Hub login from stdin, without which its tokens cannot be seen.",
+        "Read from stdin the login of Docker Hub, GitLab or Harbor, without which their keys cannot be seen.",
         kind="secret",
     ),
     TEXTFILE,

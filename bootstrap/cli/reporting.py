@@ -33,7 +33,7 @@ HTML = Option(
     EXPIRES_WITHIN,
     Option(
         "--secret-stdin",
-        "Read the Docker Hub login from stdin, without which its tokens cannot be seen.",
+        "Read from stdin the login of Docker Hub, GitLab or Harbor, without which their keys cannot be seen.",
         kind="secret",
     ),
     *SCOPE,
