@@ -15,7 +15,7 @@ from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.listing import Listing, assess_all, left_over_of_gone, style_of_list
 from bootstrap.cli.listing_output import show_listing
 from bootstrap.cli.project_command import open_project
-from bootstrap.cli.secrets import asker
+from bootstrap.cli.secrets import asker, check_one_service
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, PullkeyError, exit_code_of_many, first_line
 from bootstrap.model.nearest import nearest_or_all
@@ -78,6 +78,10 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
                 *(name for one in gone.values() for name in one),
             ],
             not_read,
+        )
+        check_one_service(
+            secret,
+            [one for _, listed in held for one in listed if one.name in (values["names"] or [one.name])],
         )
         found = []
         for scope, listed in held:

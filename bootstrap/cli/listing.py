@@ -14,7 +14,7 @@ from bootstrap.cli.file_work import open_file, registries_of
 from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.listing_output import show_listing
 from bootstrap.cli.project_command import ProjectCommand, open_project
-from bootstrap.cli.secrets import asker
+from bootstrap.cli.secrets import asker, check_one_service
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.output.terminal import say, width_of
 
@@ -64,6 +64,7 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
             if name not in [*gone, *(one.name for one in held)]:
                 raise messages.credential_not_listed(name, command.scope.label, known_names(held, name))
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
+        check_one_service(secret, chosen)
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]
         with explaining_slow_reads():
             assessed = await assess_all(command, chosen, values["expires_within"])

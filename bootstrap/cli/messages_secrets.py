@@ -14,6 +14,15 @@ def two_options_read_stdin(options: Iterable[str]) -> UsageProblem:
     )
 
 
+def stdin_for_several_services(services: Iterable[str]) -> UsageProblem:
+    return UsageProblem(
+        f"--secret-stdin is the login of one service, and these credentials are of several: "
+        f"{', '.join(services)}",
+        fix="Name the credentials of one of them, or give each its `login` in a file of registries.",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
 def stdin_is_terminal(option: str) -> UsageProblem:
     return UsageProblem(
         f"{option}: stdin is a terminal, where it would show",

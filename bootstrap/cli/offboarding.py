@@ -16,6 +16,7 @@ from bootstrap.cli.project_command import (
     each_credential,
     open_project,
 )
+from bootstrap.cli.secrets import check_one_service
 from bootstrap.model.errors import ExitCode, LeftOver
 from bootstrap.output.terminal import say
 
@@ -35,6 +36,7 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
         name = values["name"]
         credentials = await command.akka.credentials_with([name] if name else [])
         if not name:
+            check_one_service(secret, credentials)
             code = await each_credential(command, values, one)
             # Akka has no record of a credential whose run left something before it registered it.
             names = [held.name for held in await command.akka.credentials()]

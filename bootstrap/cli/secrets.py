@@ -7,15 +7,20 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli import messages_secrets as messages
+from bootstrap.model.errors import UsageProblem
 from bootstrap.model.option import Option
 from bootstrap.model.secret import Secret
+from bootstrap.model.server import host_of, registry_of
 from bootstrap.model.text import as_typed
 from bootstrap.output.prompt import ask_hidden
 from bootstrap.output.terminal import say
+
+if TYPE_CHECKING:
+    from bootstrap.model.akka_record import HeldCredential
 
 # The longest password in use is a Google key, with 2.4 kB; Linux allows 128 kB in one argument.
 _LIMIT = 65_536
@@ -92,6 +97,29 @@ def read_stdin(option: str) -> Secret:
     except UnicodeDecodeError:
         raise messages.stdin_not_text(option) from None
     return _validated(text, option)
+
+
+def check_one_service(given: Secret | None, credentials: Iterable[HeldCredential]) -> None:
+    """Check, before anything is sent, that a secret from stdin can be the login of all of the credentials'
+    services: each service would receive it.
+
+    Raises:
+        UsageProblem: they are of several services that have logins of their own.
+    """
+    from bootstrap.engine.locate import provider_of
+
+    if given is None:
+        return
+    services = set()
+    for held in credentials:
+        with contextlib.suppress(UsageProblem):
+            provider = provider_of(held)
+            if provider.fallback or held.link is None:
+                continue  # pullkey does not log in there for these commands
+            if any(option.kind == "secret" for option in provider.options):
+                services.add(host_of(registry_of(held.server)))
+    if len(services) > 1:
+        raise messages.stdin_for_several_services(sorted(services))
 
 
 def asker(given: Secret | None = None, *, instead: str = "") -> Callable[[str], Awaitable[Secret | None]]:
