@@ -30,6 +30,31 @@ def minted(request: pytest.FixtureRequest) -> Iterator[Life]:
         yield one
 
 
+@pytest.mark.parametrize("how", [("--keep-old", "0"), ()], ids=["delete", "keep"])
+def test_a_key_that_another_project_has_too_still_pulls_there_after_a_rotation(
+    minted: Life, how: tuple[str, ...]
+) -> None:
+    """Somebody has registered it there by hand."""
+    minted.onboard()
+    world, first = minted.world, minted.link.key_id
+    held = world.held(minted.name)
+    world.akka.projects["billing"].put_credential("copied", held, world.running.sandbox.now())
+
+    planned = minted.command("rotate", minted.name, "--dry-run", *how)
+    assert "Leave the old key, which copied of Akka project billing has too" in planned.text
+    rotated = minted.command("rotate", minted.name, *how)
+    assert rotated.code == 0, rotated.text
+    assert f"Key {first} stays valid: copied of Akka project billing has it too" in rotated.err
+    assert minted.link.key_id != first
+    assert _there(minted, first)
+    assert not any(first in line and "disabled=True" in line for line in minted.there())
+
+    if minted.kind.provider == "gcr":  # a token of Azure's has two passwords
+        again = minted.command("rotate", minted.name, *how)
+        assert again.code == 0, again.text
+        assert _there(minted, first)
+
+
 def test_one_key_at_a_time_is_on_its_way_out(minted: Life) -> None:
     """It is left its grace, and deleted by a run after that, or when the next one is replaced."""
     minted.onboard()

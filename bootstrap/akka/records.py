@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import KeysInUse
 
 Record = tuple[str, HeldCredential]
@@ -53,6 +54,32 @@ def keys_of(records: Iterable[HeldCredential]) -> set[str]:
     """The ids of the keys in Akka's records, including those that they replaced."""
     links = [held.link for held in records]
     return {key for link in links if link is not None for key in (link.key_id, link.replaces) if key}
+
+
+Place = tuple[str, str]
+"""The names of an Akka project and of a credential in it."""
+
+
+async def current_project(akka: AkkaCli) -> str:
+    """The name of the current project; "" if Akka does not show it."""
+    try:
+        return await akka.project_name()
+    except PullkeyError:
+        return ""
+
+
+async def places_of_keys(akka: AkkaCli) -> Mapping[KeyRef, frozenset[Place]]:
+    """Where Akka holds each key, in all projects that can be read; without the keys that they replaced.
+
+    Raises:
+        PullkeyError: the current project's credentials cannot be read.
+    """
+    current, records = await asyncio.gather(current_project(akka), all_records(akka, lambda _: None))
+    places: dict[KeyRef, set[Place]] = {}
+    for project, held in records:
+        if held.link is not None:
+            places.setdefault(held.link.replacing(""), set()).add((project or current, held.name))
+    return {key: frozenset(found) for key, found in places.items()}
 
 
 async def keys_in_use(akka: AkkaCli) -> KeysInUse:

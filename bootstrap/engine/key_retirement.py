@@ -6,8 +6,11 @@ one key at a time is being retired.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
 
 from bootstrap.engine import messages
 from bootstrap.model import clock
@@ -22,6 +25,12 @@ from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
 
 CLEAR = "clear"
 RETIRE = "retire"
+
+
+class OthersHold(Protocol):
+    """Which other credential of Akka's has the same key, in words; "" if none has."""
+
+    def __call__(self, link: KeyRef, *, anew: bool = False) -> Awaitable[str]: ...
 
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
@@ -45,11 +54,13 @@ class DeleteReplacedKey(Step):
         *,
         grace: dt.timedelta | None,
         key_pending: Callable[[], Awaitable[bool]],
+        others_hold: OthersHold,
     ) -> None:
         self._session = session
         self._context = context
         self._grace = grace
         self._key_pending = key_pending
+        self._others_hold = others_hold
         self.permissions = session.retire_permissions
         self._key_id = ""
 
@@ -72,6 +83,8 @@ class DeleteReplacedKey(Step):
         replaced = await read_twice(lambda: self._session.key.facts(replaces))
         if replaced is None:
             return StepStatus(State.DONE, f"key {link.replaces} was deleted")
+        if holder := await self._others_hold(replace(link, key_id=replaces)):
+            return StepStatus(State.DONE, f"key {replaces} is kept: {holder} has it too")
         self._key_id = link.replaces
         if pending or self._grace is None:
             return StepStatus(
@@ -114,12 +127,17 @@ class RetireReplacedKey(Step):
         grace: dt.timedelta,
         overlap: dt.timedelta,
         key_pending: Callable[[], Awaitable[bool]],
+        others_hold: OthersHold,
     ) -> None:
         self._session = session
         self._context = context
         self._grace = grace
         self._overlap = overlap
+        self._link: KeyRef | None = None
+        self._holder = ""
+        """Another credential that has the same key."""
         self._key_pending = key_pending
+        self._others_hold = others_hold
         self.permissions = session.retire_permissions
         self._key_id = ""
 
@@ -127,6 +145,8 @@ class RetireReplacedKey(Step):
     def title(self) -> str:
         if self._session.key.supplied:
             return "Leave the old password, which only its owner can revoke"
+        if self._holder:
+            return f"Leave the old key, which {self._holder} has too"
         if not self._grace:
             return "Delete the key that Akka held"
         return (
@@ -137,11 +157,18 @@ class RetireReplacedKey(Step):
 
     async def look(self) -> StepStatus:
         link = await _recorded_link(self._context)
-        if link is None or not await self._key_pending():
+        if link is None:
             return StepStatus(State.DONE, "no key is replaced")
-        if not await _is_of_this_identity(self._session, self._context):
-            return StepStatus(State.DONE, "what Akka held is of another identity")
-        self._key_id = link.key_id
+        # Beside what the cloud is asked for meanwhile.
+        held = asyncio.ensure_future(_nothing() if self._session.key.supplied else self._others_hold(link))
+        try:
+            if not await self._key_pending():
+                return StepStatus(State.DONE, "no key is replaced")
+            if not await _is_of_this_identity(self._session, self._context):
+                return StepStatus(State.DONE, "what Akka held is of another identity")
+            self._key_id, self._link, self._holder = link.key_id, link, await held
+        finally:
+            held.cancel()
         return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
 
     def intent(self) -> Intent:
@@ -152,6 +179,10 @@ class RetireReplacedKey(Step):
         if session.key.supplied:
             return Done(f"the one of run {key_id} is valid until it is revoked at the registry")
         try:
+            if self._holder and self._link is not None:
+                self._holder = await self._others_hold(self._link, anew=True)
+                if self._holder:
+                    return _done_saying(f"Key {key_id} stays valid: {self._holder} has it too")
             if self._overlap and (not self._grace or session.key.can_disable):
                 # A pull that read the old credential from Akka a moment ago still uses it.
                 self._context.tell(messages.old_pulls_get_time(self._overlap.total_seconds()))
@@ -207,6 +238,10 @@ async def restore(session: Session, link: KeyRef) -> str:
 async def _recorded_link(context: RunContext) -> KeyRef | None:
     held = await context.held_credential()
     return held.link if held else None
+
+
+async def _nothing() -> str:
+    return ""
 
 
 async def _is_of_this_identity(session: Session, context: RunContext) -> bool:

@@ -238,6 +238,10 @@ def timed_out_before(title: str) -> StepFailed:
     )
 
 
+def held_as(project: str, name: str) -> str:
+    return f"{name} of Akka project {project}"
+
+
 def kept_for_another_run(title: str, key_id: str) -> str:
     return f"{title}: this stays, since key {key_id} needs it, which another run has created meanwhile."
 

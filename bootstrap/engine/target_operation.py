@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import keys_in_use
+from bootstrap.akka.records import Place, current_project, keys_in_use, places_of_keys
+from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Journal
 from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
@@ -20,6 +21,7 @@ from bootstrap.engine.unfinished import unfinished
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError, Refused
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import sentence
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
@@ -88,14 +90,38 @@ class TargetOperation(Operation):
             compares=self._examination.compares,
             patience=self._patience,
         )
-        self.clear = DeleteReplacedKey(session, context, grace=options.grace, key_pending=key_pending)
+        self.clear = DeleteReplacedKey(
+            session, context, grace=options.grace, key_pending=key_pending, others_hold=self._others_hold
+        )
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
         if options.grace is not None:
             self.steps.append(
                 RetireReplacedKey(
-                    session, context, grace=options.grace, overlap=options.overlap, key_pending=key_pending
+                    session,
+                    context,
+                    grace=options.grace,
+                    overlap=options.overlap,
+                    key_pending=key_pending,
+                    others_hold=self._others_hold,
                 )
             )
+
+    async def _others_hold(self, link: KeyRef, *, anew: bool = False) -> str:
+        """Which other credential of Akka's has the same key, in words; "" if none has.
+
+        All targets of a command share what was read, unless it is read `anew`.
+        """
+        places = self._places_of_keys()
+        if anew:
+            places.invalidate()
+        own = (await current_project(self.akka), self.options.secret_name)
+        others = sorted((await places()).get(link.replacing(""), frozenset()) - {own})
+        return messages.held_as(*others[0]) if others else ""
+
+    def _places_of_keys(self) -> AsyncOnce[Mapping[KeyRef, frozenset[Place]]]:
+        return self.context.shared.get(
+            ("akka", "places of keys"), lambda: AsyncOnce(lambda: places_of_keys(self.akka))
+        )
 
     async def _place(self) -> str:
         await self._examination.akka_problems()  # reads the names, unless the command has
