@@ -154,6 +154,7 @@ SEEDS_FOUND = {
     704082: "an undo removes a record with which its run replaced that of another first run",
     1029969: "a killed offboarding has removed the record, which a list that lags still shows the next run",
     1036247: "a list blanks the e-mail of a record, so its key is replaced and forgotten",
+    1090615: "a removal without an answer is sent again, though another run has registered its key meanwhile",
     1058204: "a key of others appears before that of a creation without an answer, which is not named then",
     1036882: "one list shows a killed run's record, which another has replaced, so its key is forgotten",
 }

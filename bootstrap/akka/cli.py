@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from bootstrap.akka import messages
 from bootstrap.akka.output import Unreadable, is_absence, merge_regions, parse_credentials
 from bootstrap.akka.project import ProjectLookup
 from bootstrap.akka.refusals import is_refusal
-from bootstrap.akka.runner import CliAnswer
+from bootstrap.akka.runner import BeforeRetry, CliAnswer
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
@@ -104,7 +104,7 @@ class AkkaCli(ProjectLookup):
         secret_name: str,
         credential: Credential,
         *,
-        before_retry: Callable[[], Awaitable[None]] | None = None,
+        before_retry: BeforeRetry | None = None,
     ) -> None:
         """`akka docker add-credentials`: create or replace the secret, and add it to the project.
 
@@ -136,25 +136,32 @@ class AkkaCli(ProjectLookup):
                 raise messages.registration_refused(answer.error_text)
             raise messages.command_failed("akka docker add-credentials", answer.error_text)
 
-    async def remove_credentials(self, secret_name: str) -> bool:
+    async def remove_credentials(self, secret_name: str, *, before_retry: BeforeRetry | None = None) -> bool:
         """Remove the project's reference, then the secret. Return False if neither existed.
+
+        Args:
+            secret_name: of both.
+            before_retry: called before a removal is sent again, such as after a lost answer: raises an error
+                if the name is another run's by now.
 
         Raises:
             StepFailed: the CLI did not remove them.
         """
-        reference = await self.remove_reference(secret_name)
-        return await self.remove_secret(secret_name) or reference
+        reference = await self.remove_reference(secret_name, before_retry=before_retry)
+        return await self.remove_secret(secret_name, before_retry=before_retry) or reference
 
-    async def remove_reference(self, secret_name: str) -> bool:
+    async def remove_reference(self, secret_name: str, *, before_retry: BeforeRetry | None = None) -> bool:
         """Remove the credential from the project's registry configuration; the secret is kept. Return False
         if it was not there.
+
+        For `before_retry` see `remove_credentials`.
 
         Raises:
             StepFailed: the CLI did not remove it.
         """
         for _ in range(_REMOVAL_TRIES):
             try:
-                if await self._remove_reference(secret_name):
+                if await self._remove_reference(secret_name, before_retry):
                     return True
             except StepFailed:
                 # It may have been removed in spite of the error.
@@ -165,23 +172,27 @@ class AkkaCli(ProjectLookup):
                 return False
         raise messages.reference_contradiction(secret_name)
 
-    async def _remove_reference(self, secret_name: str) -> bool:
+    async def _remove_reference(self, secret_name: str, before_retry: BeforeRetry | None) -> bool:
         """Send the removal once. Return False if Akka says that there was nothing to remove."""
         scope = self.scope.arguments()
-        answer = await self._change(["docker", "remove-credentials", secret_name, *scope])
+        arguments = ["docker", "remove-credentials", secret_name, *scope]
+        answer = await self._change(arguments, before_retry=before_retry)
         if answer.code != 0 and "unknown command" in answer.error_text:
             # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
-            answer = await self._change(["docker", "delete-credentials", secret_name, *scope])
+            arguments[1] = "delete-credentials"
+            answer = await self._change(arguments, before_retry=before_retry)
         return _was_removed(answer, "akka docker remove-credentials")
 
-    async def remove_secret(self, secret_name: str) -> bool:
+    async def remove_secret(self, secret_name: str, *, before_retry: BeforeRetry | None = None) -> bool:
         """Delete the secret. Return False if it did not exist.
+
+        For `before_retry` see `remove_credentials`.
 
         Raises:
             StepFailed: the CLI did not delete it.
         """
         for _ in range(_REMOVAL_TRIES):
-            answer = await self._change(self._removal(secret_name))
+            answer = await self._change(self._removal(secret_name), before_retry=before_retry)
             if _was_removed(answer, "akka secrets delete"):
                 return True
             if not await self.lists_secret(secret_name):

@@ -17,6 +17,8 @@ from bootstrap.model.errors import OutcomeUnknown
 from bootstrap.model.secret import Secret
 from bootstrap.model.text import one_line
 
+BeforeRetry = Callable[[], Awaitable[None]]
+"""Checks that a command may be sent again; raises an error if not."""
 _CALL_SECONDS = 60
 _SEARCHED_CHARACTERS = 1 << 16
 # gRPC codes after which a call is retried.
@@ -85,7 +87,7 @@ class AkkaRunner:
         arguments: Sequence[str],
         *,
         password: Secret | None = None,
-        before_retry: Callable[[], Awaitable[None]] | None = None,
+        before_retry: BeforeRetry | None = None,
     ) -> CliAnswer:
         """Run a command that changes something, with retries after a lost answer or a transient error.
 

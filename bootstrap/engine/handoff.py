@@ -15,6 +15,7 @@ from enum import Enum, auto
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.refusals import ChangeRefused
 from bootstrap.engine import messages_handoff as messages
+from bootstrap.engine.errors import LostRace
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import RecordComparison, ShownRecord
 from bootstrap.model.akka_record import HeldCredential
@@ -302,12 +303,24 @@ class HandoffStep(Step):
                 return ""
             await self._keep_if_held(seen, key_id, name, replaced=intent["replaces"] is not None)
             # The secret may exist without the project's reference to it.
-            removed = await self._akka.remove_credentials(name)
+            removed = await self._akka.remove_credentials(name, before_retry=self._check_no_other)
+        except LostRace:
+            return ""  # what was this run's is replaced
         except PullkeyError as error:
             raise messages.akka_unreadable(key_id, name, error) from None
         if self._answer is _Answer.ACCEPTED and not removed:
             raise messages.nothing_to_remove(key_id, name)
         return messages.removed_from_akka(name)
+
+    async def _check_no_other(self) -> None:
+        """Check that a removal may be sent again: it removes by name, and a lost answer takes a minute.
+
+        Raises:
+            LostRace: another run has registered its key under the name meanwhile.
+        """
+        now = await self._akka.credential(self._secret_name)
+        if now is not None and now.link is not None and self.record.classify(now) is ShownRecord.ANOTHER:
+            raise messages.overwritten_by_another_run(now.link.key_id, self._secret_name)
 
     async def _settled_record(self, name: str) -> HeldCredential | None:
         """Akka's record, read until it is certain: a lagging list shows an older record.

@@ -214,12 +214,18 @@ class RemovalPlanner:
         name = self._held.name
         project = self._akka.resolved.label
 
+        async def check_no_other() -> None:
+            # A lost answer takes a minute, in which another run may have registered under the name.
+            now = await self._akka.credential(name)
+            if now is not None and now.link is not None and now.link != self._held.link:
+                raise messages.record_is_newer(name, self._options.command)
+
         async def reference() -> str:
-            await self._akka.remove_reference(name)
+            await self._akka.remove_reference(name, before_retry=check_no_other)
             return messages.reference_removed(name, project)
 
         async def secret() -> str:
-            await self._akka.remove_secret(name)
+            await self._akka.remove_secret(name, before_retry=check_no_other)
             return messages.secret_deleted(name)
 
         return [

@@ -308,9 +308,11 @@ class KeyResource(KeyKind[K, N]):
         for pause in (0.0, *SETTLE_PAUSES):
             await asyncio.sleep(min(pause, deadline.left))
             lost = await self._lost(before, identity_stays=bool(intent.get("identity_stays")))
-            if lost.ours:
+            if lost.ours and len(lost.ours) >= self.attempt.unanswered:
                 return lost
             perhaps += [key_id for key_id in lost.perhaps if key_id not in perhaps]
+        if lost.ours:
+            return lost
         # Another run may have registered meanwhile what was shown first.
         recorded = await self._recorded_ids() if perhaps else None
         return LostKeys(perhaps=[key_id for key_id in perhaps if key_id not in (recorded or ())])
