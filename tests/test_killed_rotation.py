@@ -58,7 +58,7 @@ def test_a_key_that_somebody_has_switched_off_or_deleted_meanwhile_is_left_as_it
         account.keys[old].disabled = True
         done = life.onboard()
         assert done.code == 0, done.text
-        assert "undone" not in done.err
+        assert account.keys[old].disabled
         assert victim.killed(Point("akka.docker.add-credentials", 1, "after"))
         del account.keys[life.link.replaces]
         done = life.onboard()
@@ -151,9 +151,9 @@ def test_nothing_is_cleared_up_without_being_asked(command: str) -> None:
         there = victim.life.there()
         arguments = ("onboard", "gcr") if command == "onboard" else ("offboard", victim.name)
         code, text = run_in_terminal(victim.life.world, *arguments, answer="n")
-        assert code == 3, text
+        assert code == 130, text
         assert "Remove what it created that is unused?" in text
-        assert "nothing was changed" in text
+        assert "No changes were made" in text
         assert victim.life.there() == there
         if command == "onboard":  # an offboarding asks once more
             code, text = run_in_terminal(victim.life.world, *arguments, answer="y")

@@ -111,7 +111,7 @@ def test_an_offboarding_that_is_declined_changes_nothing() -> None:
     with scene(fork_server(), "gcr", "offboard") as victim:
         there = victim.life.there()
         code, text = run_in_terminal(victim.life.world, "offboard", victim.name, answer="n")
-        assert code == 3, text
+        assert code == 130, text
         assert victim.life.there() == there
 
 
