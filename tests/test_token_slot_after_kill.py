@@ -13,7 +13,7 @@ from tests.harness.concurrent_change import fail_after
 
 TOKEN = "akka-docker-reader-checkout"
 
-BEFORE_AKKA_IS_ASKED = Point("akka.docker.list-credentials", 5, "before")
+BEFORE_AKKA_IS_ASKED = Point("akka.docker.list-credentials", 7, "before")
 
 
 @pytest.mark.parametrize("lagging_reads", [0, 1])

@@ -211,7 +211,7 @@ def file_for_image(name: str) -> UsageProblem:
     """A file of registries is named where the command takes a provider or an image."""
     return UsageProblem(
         f"{name!r} looks like a file of registries, and this command takes a provider or an image",
-        fix=f"For the targets of a file: pullkey plan -f {name}, then pullkey apply -f {name}.",
+        fix=f"For the targets of a file: pullkey plan -f {name}",
     )
 
 

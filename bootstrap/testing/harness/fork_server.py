@@ -20,7 +20,6 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shlex
 import signal
 import socket
@@ -213,17 +212,10 @@ def _serve(address: str) -> None:
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)
-    ended, wake = os.pipe()
-    for end in (ended, wake):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    listener.settimeout(0.02)
     parent = os.getppid()
     while os.getppid() == parent:  # it must not outlive the process that started it
-        ready, _, _ = select.select([listener.fileno(), ended], [], [], 1.0)
-        if ended in ready:
-            os.read(ended, 4096)
-        if listener.fileno() in ready:
+        with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             connection.settimeout(10)
             asked = json.loads(connection.makefile().readline())
@@ -231,10 +223,6 @@ def _serve(address: str) -> None:
             gc.freeze()
             pid = os.fork()
             if pid == 0:
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for end in (ended, wake):
-                    os.close(end)
                 inherited = [listener, connection, *(one for one, _ in children.values())]
                 _child(asked, watch, inherited, streams)
             for stream in streams:
