@@ -6,7 +6,6 @@ one key at a time is being retired.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -157,18 +156,13 @@ class RetireReplacedKey(Step):
 
     async def look(self) -> StepStatus:
         link = await _recorded_link(self._context)
-        if link is None:
+        if link is None or not await self._key_pending():
             return StepStatus(State.DONE, "no key is replaced")
-        # Beside what the cloud is asked for meanwhile.
-        held = asyncio.ensure_future(_nothing() if self._session.key.supplied else self._others_hold(link))
-        try:
-            if not await self._key_pending():
-                return StepStatus(State.DONE, "no key is replaced")
-            if not await _is_of_this_identity(self._session, self._context):
-                return StepStatus(State.DONE, "what Akka held is of another identity")
-            self._key_id, self._link, self._holder = link.key_id, link, await held
-        finally:
-            held.cancel()
+        if not await _is_of_this_identity(self._session, self._context):
+            return StepStatus(State.DONE, "what Akka held is of another identity")
+        self._key_id, self._link = link.key_id, link
+        if not self._session.key.supplied:
+            self._holder = await self._others_hold(link)
         return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
 
     def intent(self) -> Intent:
@@ -238,10 +232,6 @@ async def restore(session: Session, link: KeyRef) -> str:
 async def _recorded_link(context: RunContext) -> KeyRef | None:
     held = await context.held_credential()
     return held.link if held else None
-
-
-async def _nothing() -> str:
-    return ""
 
 
 async def _is_of_this_identity(session: Session, context: RunContext) -> bool:

@@ -60,8 +60,6 @@ class Run(TargetOperation):
         return self._changes.unfinished()
 
     async def _perform(self, *, recovered: bool) -> None:
-        if self.options.grace is not None:
-            self._places_of_keys().start()  # beside everything else; it takes several calls of Akka
         sightings = await self._examine()
         self._show_steps(sightings)
         pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
