@@ -79,21 +79,22 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
             ],
             not_read,
         )
-        check_one_service(
-            secret,
-            [one for _, listed in held for one in listed if one.name in (values["names"] or [one.name])],
-        )
+        chosen = [
+            (scope, [one for one in listed if not values["names"] or one.name in values["names"]])
+            for scope, listed in held
+        ]
+        check_one_service(secret, (one for _, credentials in chosen for one in credentials))
         found = []
-        for scope, listed in held:
+        for scope, credentials in chosen:
             of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
-            chosen = [one for one in listed if not values["names"] or one.name in values["names"]]
             left = [
                 one
                 for name, items in gone[scope].items()
                 if name in (values["names"] or gone[scope])
                 for one in items
             ]
-            found.append(Listing(scope, await assess_all(of_project, chosen, values["expires_within"]), left))
+            assessed = await assess_all(of_project, credentials, values["expires_within"])
+            found.append(Listing(scope, assessed, left))
     refused = [
         one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read
     ]

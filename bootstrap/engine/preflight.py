@@ -278,9 +278,10 @@ class Preflight:
             contradicted_by="the identity has keys that no record names",
             deadline=self._context.deadline,
         )
-        if isinstance(seen, Present):
-            self._record = seen
-        return isinstance(seen, Present)
+        if not isinstance(seen, Present):
+            return False
+        self._record = seen
+        return True
 
     def use(self, record: HeldCredential | None) -> None:
         """Use this as Akka's record, whose lists may show it truncated, or still show a removed one."""

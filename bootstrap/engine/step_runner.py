@@ -231,10 +231,11 @@ class StepRunner:
 
     async def _others_at_work(self) -> bool:
         """Whether the identity shows keys that did not exist when this run began and are not its own."""
-        made, before, now = self.session.credential, self._changes.keys_before, await self._listed_keys()
-        if before is None or made is None or now is None:
+        made, before = self.session.credential, self._changes.keys_before
+        if before is None or made is None:
             return False
-        return bool(now - before - {made.link.key_id, *self.session.key.deleted})
+        now = await self._listed_keys()
+        return now is not None and bool(now - before - {made.link.key_id, *self.session.key.deleted})
 
     async def _own_key_is_unlisted(self) -> bool:
         """Whether the identity does not show this run's key, since its list lags or the key is gone."""
