@@ -15,9 +15,9 @@ from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import keys_of, scene, verifies
 from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.state import generate_private_key
-from tests.harness.azure_state import shop
+from tests.harness.azure_state import application_deleted, shop
 from tests.harness.concurrent_change import During, during
-from tests.harness.google_state import ACCOUNT
+from tests.harness.google_state import ACCOUNT, account_deleted
 from tests.harness.marks import full_case
 from tests.harness.rollback import REFUSED, fail_while
 
@@ -68,18 +68,8 @@ def test_an_identity_for_which_another_machine_makes_a_key_while_it_is_undone_st
         assert failed.err.count(f"this stays, since key {theirs} needs it") == 1
 
 
-def lose_account(world: World) -> None:
-    del world.cloud.state.projects["acme-shop"].accounts[ACCOUNT]
-
-
-def lose_application(world: World) -> None:
-    for kind in ("applications", "service_principals"):
-        found = getattr(world.cloud.state, kind)
-        found[:] = [one for one in found if not one.display_name.startswith("akka-docker-reader")]
-
-
 @pytest.mark.parametrize(
-    ("kind", "lose_identity"), [("gcr", lose_account), full_case("acr", lose_application)]
+    ("kind", "lose_identity"), [("gcr", account_deleted), full_case("acr", application_deleted)]
 )
 def test_a_key_that_another_run_has_deleted_with_its_identity_is_not_said_to_pull(
     kind: str, lose_identity: Callable[[World], None]

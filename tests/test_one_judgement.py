@@ -13,8 +13,9 @@ import pytest
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.testing.harness.world import World, make_world
+from tests.harness.azure_state import application_deleted
+from tests.harness.google_state import ACCOUNT, account_deleted
 
-ACCOUNT = "akka-docker-reader@acme-shop.iam.gserviceaccount.com"
 SHOP = ("--akka-project", "shop")
 FILES = {
     "gcr": """version: 1
@@ -42,18 +43,8 @@ def ours(world: World) -> list[str]:
     return [name for name in world.names() if name != "docker-credentials"]
 
 
-def account_deleted(world: World) -> None:
-    del world.cloud.state.projects["acme-shop"].accounts[ACCOUNT]
-
-
 def account_disabled(world: World) -> None:
     world.cloud.state.account(ACCOUNT).disabled = True
-
-
-def application_deleted(world: World) -> None:
-    for kind in ("applications", "service_principals"):
-        found = getattr(world.cloud.state, kind)
-        found[:] = [one for one in found if not one.display_name.startswith("akka-docker-reader")]
 
 
 def principal_disabled(world: World) -> None:

@@ -17,6 +17,13 @@ def applications(world: World, name: str = APP) -> list[Any]:
     return [one for one in world.cloud.state.applications if one.display_name == name and one.lifetime.exists]
 
 
+def application_deleted(world: World) -> None:
+    """Delete pullkey's application and its service principal behind its back."""
+    for kind in ("applications", "service_principals"):
+        found = getattr(world.cloud.state, kind)
+        found[:] = [one for one in found if not one.display_name.startswith(APP)]
+
+
 def secrets(application: Any) -> list[Any]:
     return [one for one in application.secrets if one.lifetime.exists]
 

@@ -16,6 +16,11 @@ def account(world: World, email: str = ACCOUNT) -> Any:
     return world.cloud.state.account(email)
 
 
+def account_deleted(world: World) -> None:
+    """Delete pullkey's service account behind its back; policies still name it."""
+    del world.cloud.state.projects["acme-shop"].accounts[ACCOUNT]
+
+
 def project(world: World) -> Any:
     return world.cloud.state.project("acme-shop")
 
