@@ -314,4 +314,4 @@ def test_a_format_of_another_cloud_is_refused_with_those_that_fit(
 def test_a_file_of_registries_is_not_taken_for_an_image(command: str, typed: tuple[str, ...]) -> None:
     with pytest.raises(UsageProblem, match="looks like a file of registries") as refused:
         command_of(command).main([*typed], standalone_mode=False)
-    assert f"pullkey apply -f {next(one for one in typed if '.' in one)}" in refused.value.fix
+    assert f"pullkey plan -f {next(one for one in typed if '.' in one)}" in refused.value.fix
