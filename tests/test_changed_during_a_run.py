@@ -43,7 +43,7 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
         assert sum(line.startswith(("google account", "google binding")) for line in left) == 2
         # It is the other run's now, and no more this one's to undo.
         done = victim.run()
-        assert "clearing up after it" not in done.err
+        assert "Clearing up after it" not in done.err
         # Nobody can know from here that it is in use: it is named, and the key that Akka has now is not.
         assert f"Key {theirs} of {ACCOUNT}, made 20" in done.err
         assert f"keys delete {theirs}" in done.err

@@ -149,7 +149,7 @@ def test_an_identity_goes_although_its_key_could_not_be_deleted() -> None:
         ("gcr", "providers.gcr.key.Key", "gcloud iam service-accounts keys delete "),
         # Only a whole script knows which application it is; the next run knows it too.
         ("acr", "providers.acr.application.Identity", "pullkey onboard acr "),
-        ("docker-hub-user", "providers.docker_hub.steps.CreatedToken", "https://app.docker.com/"),
+        ("docker-hub-user", "providers.docker_hub.steps.CreatedToken", "# Delete the token "),
         ("gcr", "bootstrap.engine.handoff.HandoffStep", "akka docker remove-credentials "),
     ],
 )

@@ -60,6 +60,7 @@ def _choices(missing: Missing) -> Sequence[tuple[str, str]]:
     if missing.choices is None:
         return ()
     from bootstrap.cli.secrets import keep_to_ourselves
+    from bootstrap.model import event_loop
     from bootstrap.model.deadline import Deadline
 
     list_them = missing.choices
@@ -74,7 +75,7 @@ def _choices(missing: Missing) -> Sequence[tuple[str, str]]:
 
     keep_to_ourselves()
     try:
-        found = asyncio.run(listed())
+        found = event_loop.run(listed())
     except Exception:  # noqa: BLE001  - an SDK can raise anything; then the value is typed
         return ()
     return found if len(found) <= _MOST else ()

@@ -50,10 +50,10 @@ def keep_to_ourselves() -> None:
 
 def run_alone(work: Coroutine[Any, Any, int]) -> int:
     """Run the asynchronous part of a command in a protected process."""
-    import asyncio  # late: a usage error is reported in half the time
+    from bootstrap.model import event_loop  # late: a usage error is reported in half the time
 
     keep_to_ourselves()
-    return asyncio.run(work)
+    return event_loop.run(work)
 
 
 def _undumpable() -> None:

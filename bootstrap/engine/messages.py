@@ -336,7 +336,7 @@ def key_may_have_been_given(key_id: str, *, accepted: bool, two_at_most: bool) -
         two_at_most: whether the provider allows two keys, so that a further rotation finds no room.
     """
     given = "was given" if accepted else "may have been given"
-    what = f"key {key_id}, which Akka {given} and does not show, nor another one that is newer and works"
+    what = f"key {key_id}, which Akka {given}; Akka shows neither it nor a newer key that works"
     if two_at_most and not accepted:
         what += "; if Akka still shows the previous key after some minutes, it did not receive this one"
     return what

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from bootstrap.model import event_loop
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import UsageProblem
 from bootstrap.plugin import entry_points as plugins
@@ -109,7 +110,7 @@ def exec_in_sandbox(argv: Sequence[str], settings: SandboxSettings, images: Imag
     async def command(environment: Mapping[str, str], signals: _Signals) -> int:
         return await _command(argv, environment, signals)
 
-    return asyncio.run(_in_sandbox(command, settings, images))
+    return event_loop.run(_in_sandbox(command, settings, images))
 
 
 def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -> int:
@@ -122,7 +123,7 @@ def serve_sandbox(settings: SandboxSettings, images: ImageStore | None = None) -
     Raises:
         UsageProblem: see `exec_in_sandbox`.
     """
-    return asyncio.run(_in_sandbox(_serve, settings, images))
+    return event_loop.run(_in_sandbox(_serve, settings, images))
 
 
 class _Signals:
