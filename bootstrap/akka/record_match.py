@@ -36,6 +36,13 @@ def likeness(held: HeldCredential, given: HeldCredential) -> RecordMatch:
     return RecordMatch.OTHER
 
 
+def is_another(now: HeldCredential | None, held: HeldCredential) -> bool:
+    """Whether a record is of another credential than one that was read before. Akka may have shown either of
+    them truncated.
+    """
+    return now is not None and RecordMatch.OTHER is likeness(now, held) is likeness(held, now)
+
+
 def is_shown_as(shown: str, given: str) -> bool:
     """Whether Akka may show the field `given` as `shown`: in another case, truncated, or blank."""
     return _plain(given).startswith(_plain(shown))

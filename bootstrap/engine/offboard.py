@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.record_match import RecordMatch, likeness
+from bootstrap.akka.record_match import is_another
 from bootstrap.akka.records import keys_in_use
 from bootstrap.engine import messages, messages_removal
 from bootstrap.engine.errors import KeyUnseen
@@ -208,15 +208,9 @@ class Offboarding(Operation):
         async def read() -> HeldCredential | None:
             return await self.akka.credential(self._held.name)
 
-        if self._is_another(await read()) and self._is_another(await read_settled(read)):
-            raise messages_removal.record_changed_meanwhile(self._held.name, self.options.command)
-
-    def _is_another(self, now: HeldCredential | None) -> bool:
-        """Whether a record is not the one to remove. Akka may show either of them truncated."""
-        if now is None:
-            return False
         held = self._held
-        return RecordMatch.OTHER is likeness(now, held) is likeness(held, now)
+        if is_another(await read(), held) and is_another(await read_settled(read), held):
+            raise messages_removal.record_changed_meanwhile(held.name, self.options.command)
 
     def _refuse_to_lose_a_key(self) -> None:
         """Refuse to remove Akka's record if a key cannot be seen: the record is the only trace of that key.

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.record_match import is_another
 from bootstrap.akka.records import Record, all_records
 from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
@@ -216,8 +217,7 @@ class RemovalPlanner:
 
         async def check_no_other() -> None:
             # A lost answer takes a minute, in which another run may have registered under the name.
-            now = await self._akka.credential(name)
-            if now is not None and now.link is not None and now.link != self._held.link:
+            if is_another(await self._akka.credential(name), self._held):
                 raise messages.record_is_newer(name, self._options.command)
 
         async def reference() -> str:
