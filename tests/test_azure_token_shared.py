@@ -4,6 +4,7 @@ password yet.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,3 +73,24 @@ def test_a_password_that_a_record_names_is_not_offered_for_removal(acr: World) -
     assert third.code == 3, third.text
     assert "credential delete" not in third.text
     assert "--app-name" in third.text
+
+
+@pytest.mark.parametrize("how", [("--keep-old", "0"), ()], ids=["delete", "keep"])
+def test_a_replaced_password_that_another_record_has_is_not_written_over(
+    acr: World, how: tuple[str, ...]
+) -> None:
+    """Somebody has registered it in another project by hand. There is no third slot for a second rotation."""
+    half_an_hour = dt.timedelta(minutes=30)  # a record's newer password is not written over anyhow
+    acr.running.sandbox.advance(-half_an_hour)
+    assert acr.onboard(*ONLY_CHECKOUT).code == 0
+    copy = acr.held(NAME)
+    acr.akka.projects["billing"].put_credential("copied", copy, acr.running.sandbox.now())
+    assert acr.run("rotate", NAME, "--yes", *how).code == 0
+    acr.running.sandbox.advance(half_an_hour)
+
+    again = acr.run("rotate", NAME, "--yes", *how)
+
+    assert pulls(acr.running.environment, copy, patience=0), again.text
+    assert again.code == 3, again.text
+    assert "Akka uses both passwords of the token" in again.err
+    assert works(acr, NAME)

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,10 +234,10 @@ class _DirectoryGoes(Fault):
 
     def hits(self) -> bool:
         hit = super().hits()
-        if hit:
-            # At once: the product may be writing in it.
-            self.directory.rename(self.directory.with_name("gone"))
-            self.directory.touch()
+        while hit and self.directory.is_dir():
+            self.directory.rename(self.directory.with_name(f"gone-{uuid.uuid4()}"))
+            with contextlib.suppress(IsADirectoryError):  # the product has just created it to write in it
+                self.directory.touch()
         return hit
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _DIGEST = "sha256"
 _FOLDER = "journal"
+# Lock files stay, three for each target; the journal's own directory is listed by every run.
+_LOCKS = "lock"
 _UNWRITABLE = (OSError, UnsafePlace)
 
 
@@ -106,6 +108,7 @@ class Journal:
         locks: Sequence[str] = (),
     ) -> None:
         self._directory = PrivateDirectory(directory, _FOLDER)
+        self._lock_directory = PrivateDirectory(directory, _LOCKS)
         if former_place and former_place != place and self._has(f"{_name(former_place)}.json"):
             place = former_place
         elif not self._has(f"{_name(place)}.json"):
@@ -150,14 +153,13 @@ class Journal:
                 self._lock_file(stack, lock, fcntl.LOCK_EX if lock == self._locks[-1] else fcntl.LOCK_SH)
             self.descriptor = descriptor
             stack.callback(setattr, self, "descriptor", None)
-            self._directory.clear_drafts(self._file)
+            with self._reporting(self._directory):
+                self._directory.prepare(self._file)
             yield
 
     def _lock_file(self, stack: contextlib.ExitStack, name: str, how: int) -> int:
-        try:
-            descriptor = stack.enter_context(self._directory.open_lock(name, make=True))
-        except OSError as error:
-            raise messages.journal_unavailable(self._directory.path, error.strerror) from None
+        with self._reporting(self._lock_directory):
+            descriptor = stack.enter_context(self._lock_directory.open_lock(name, make=True))
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -166,6 +168,14 @@ class Journal:
         # enough.
         stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         return descriptor
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _reporting(directory: PrivateDirectory) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise messages.journal_unavailable(directory.path, error.strerror) from None
 
     def left_behind(self) -> Record | None:
         """The record of an earlier run that did not end, or has left something over; else None.
@@ -271,7 +281,7 @@ class Journal:
     def at_work(self) -> bool:
         """Whether a process on this machine is working on the target."""
         try:
-            with self._directory.open_lock(self._lock, make=False) as descriptor:
+            with self._lock_directory.open_lock(self._lock, make=False) as descriptor:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except OSError:

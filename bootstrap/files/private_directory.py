@@ -150,8 +150,16 @@ class PrivateDirectory:
         with self.opened() as directory:
             os.unlink(name, dir_fd=directory)
 
-    def clear_drafts(self, name: str) -> None:
-        """Remove temporary files of killed writers. Call it only while no one writes the file."""
+    def prepare(self, name: str) -> None:
+        """Create the directory, and remove temporary files that killed writers of a file have left. Call it
+        only while no one writes the file.
+
+        Raises:
+            UnsafePlace: another user could have written the directory.
+            OSError: it cannot be created.
+        """
+        with self.opened(make=True):
+            pass
         for draft in self.names():
             if draft.startswith(f".{name}."):
                 with contextlib.suppress(OSError):

@@ -152,9 +152,9 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         """Choose the slot for a new password: an empty one, or one whose password is of no use any more.
 
         The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key
-        has replaced is removed before the next is made, so that counts as empty. That a slot is empty is not
-        believed of a read where a record of Akka's names a password in it that is minutes old: to generate is
-        to write over.
+        has replaced is removed before the next is made, so that counts as empty, unless another record of
+        Akka's has it too. That a slot is empty is not believed of a read where a record of Akka's names a
+        password in it that is minutes old: to generate is to write over.
         """
         session = self._session
         held = await session.context.held_credential()
@@ -166,6 +166,8 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         )
         used = slot_of(link.key_id) if ours and link else ""
         replaced = link.replaces if ours and link else ""
+        if replaced and replaced in {one.key_id for one in await session.links_to(token)}:
+            replaced = ""
         for slot in SLOTS:
             there = token.slot(slot)
             if (

@@ -57,7 +57,7 @@ class MemoryDirectory:
         if process.machine.disk.files.pop(f"{self.path}/{name}", None) is None:
             raise FileNotFoundError(errno.ENOENT, "No such file", name)
 
-    def clear_drafts(self, name: str) -> None:
+    def prepare(self, name: str) -> None:
         """Do nothing: a write is complete or does not happen."""
 
     @contextlib.contextmanager

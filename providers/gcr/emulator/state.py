@@ -301,10 +301,10 @@ class GoogleState:
 
     def account(self, email_or_unique_id: str) -> ServiceAccount | None:
         """The live account of that e-mail address or unique id."""
-        return next(
-            (it for it in self.accounts() if email_or_unique_id in (it.email, it.unique_id)),
-            None,
-        )
+        for project in self.projects.values():
+            if (named := project.accounts.get(email_or_unique_id)) is not None:
+                return named
+        return next((it for it in self.accounts() if it.unique_id == email_or_unique_id), None)
 
     def repository(self, project_id: str, location: str, repository_id: str) -> Repository | None:
         project = self.projects.get(project_id)
