@@ -2,16 +2,21 @@
 
 A listing is shared only by callers that asked before it started: an older one does not show later changes.
 While the command only reads, one listing serves all callers.
+
+A shared call has time of its own (`Deadline.begin`), and each caller waits for it as long as its own time
+lasts: a target whose time is over does not fail the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+import math
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.akka import messages
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.runner import CliAnswer
 from bootstrap.akka.scope import AkkaScope
@@ -30,10 +35,10 @@ class _SharedListing:
         self._running: asyncio.Task[CliAnswer] | None = None
         self._next: asyncio.Task[CliAnswer] | None = None
 
-    def __call__(self) -> Awaitable[CliAnswer]:
+    def __call__(self) -> asyncio.Task[CliAnswer]:
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
-        return asyncio.shield(self._next)
+        return self._next
 
     async def _after(self, running: asyncio.Task[CliAnswer] | None) -> CliAnswer:
         if running is not None:
@@ -93,24 +98,43 @@ class PooledAkkaCli(AkkaCli):
         if self.pool.is_reusable(arguments) and not (lists and self.rereads_listing):
             return await self._reused(key, arguments)
         if lists:
-            ask = super()._read
-            shared = self.pool.listings.setdefault(key, _SharedListing(lambda: ask(arguments)))
-            return await shared()
+            shared = self.pool.listings.setdefault(key, _SharedListing(lambda: self._ask(arguments)))
+            return await self._wait_for(shared(), arguments)
         return await super()._read(arguments)
 
     async def _reused(self, key: tuple[str, ...], arguments: Sequence[str]) -> CliAnswer:
         task = self.pool.answers.get(key)
         if task is None:
-            task = self.pool.answers[key] = asyncio.create_task(super()._read(arguments))
+            task = self.pool.answers[key] = asyncio.create_task(self._ask(arguments))
         try:
-            answer = await asyncio.shield(task)
+            answer = await self._wait_for(task, arguments)
         except Exception:
-            self.pool.answers.pop(key, None)
+            if task.done() and self.pool.answers.get(key) is task:
+                del self.pool.answers[key]
             raise
         if answer.code != 0 and self.pool.answers.get(key) is task:
             # The next call may succeed.
             del self.pool.answers[key]
         return answer
+
+    async def _ask(self, arguments: Sequence[str]) -> CliAnswer:
+        """Make a call that several targets wait for."""
+        self.deadline.begin()
+        return await super()._read(arguments)
+
+    async def _wait_for(self, shared: asyncio.Task[CliAnswer], arguments: Sequence[str]) -> CliAnswer:
+        """The answer of a shared call, within this target's own time.
+
+        Raises:
+            OutcomeUnknown: there was none in that time; the call continues for the others.
+            PullkeyError: the call failed.
+        """
+        seconds = self.deadline.clip(math.inf)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(shared)
+        except TimeoutError:
+            raise messages.timed_out(f"akka {' '.join(arguments[:2])}", seconds) from None
 
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False

@@ -36,6 +36,12 @@ class Deadline:
     def left(self) -> float:
         return max(0.0, self._now().end - clock.monotonic())
 
+    def begin(self) -> None:
+        """Give the current task time of its own, where each task has some (`TurnDeadline`); else do nothing.
+
+        A call that several tasks share then depends on the time of none of them.
+        """
+
     def extend(self, seconds: float) -> None:
         """Extend the deadline by time that was waited on purpose, such as the overlap of a rotation."""
         self._now().end += seconds

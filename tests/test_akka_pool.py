@@ -1,0 +1,123 @@
+"""What the targets of a file share of Akka's answers, and what they do not share: their time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from bootstrap.akka.process import ProcessResult, TookTooLong
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
+from bootstrap.fleet.scheduler import TurnDeadline
+from bootstrap.model import clock
+from bootstrap.model.codes import Code
+from bootstrap.model.errors import PullkeyError
+from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
+
+TURN = 10.0
+"""The `--timeout` of each target, in seconds."""
+CALL = 4.0
+"""How long a call of the Akka CLI takes."""
+
+
+class Calls:
+    """The calls of the Akka CLI; a listing shows their number as the name of its only credential."""
+
+    def __init__(self) -> None:
+        self.seconds = CALL
+        self.count = 0
+
+    async def run_group(self, argv: Sequence[str], *, seconds: float, **_: Any) -> ProcessResult:
+        self.count += 1
+        number = self.count
+        await asyncio.sleep(min(self.seconds, seconds))
+        if seconds < self.seconds:
+            raise TookTooLong
+        return ProcessResult(0, f'[{{"name": "n{number}", "server": "s", "username": "u"}}]'.encode(), b"")
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls()
+    monkeypatch.setattr("bootstrap.akka.runner.run_group", calls.run_group)
+    return calls
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Runs it on a clock on which minutes pass in no time."""
+    loop = VirtualLoop()
+    with clock.use(VirtualClock(loop, random.Random(0))):
+        yield loop.run_until_complete
+    loop.close()
+
+
+class Targets:
+    """Targets of one Akka project: each reads its credentials when so much of its turn is over."""
+
+    def __init__(self) -> None:
+        self.deadline = TurnDeadline(TURN)
+        self.pool = AkkaPool(8)
+
+    async def one(self, *, over: float = 0.0) -> str:
+        """The name that the listing shows, or why there is none."""
+        self.deadline.begin()
+        await asyncio.sleep(over)
+        akka = PooledAkkaCli(AkkaScope("shop"), self.deadline, lambda _: None, "akka", pool=self.pool)
+        try:
+            return (await akka.credentials())[0].name
+        except PullkeyError as error:
+            return str(error.code)
+
+    async def later(self, seconds: float, **named: float) -> str:
+        await asyncio.sleep(seconds)
+        return await self.one(**named)
+
+
+def test_a_target_whose_time_is_over_does_not_fail_those_that_share_its_listing(
+    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
+) -> None:
+    async def three() -> Sequence[str]:
+        targets = Targets()
+        # The second has a second left when it asks for the listing that begins after the first.
+        return await asyncio.gather(targets.later(8.9), targets.one(over=9.0), targets.later(9.1))
+
+    assert play(three()) == ["n1", Code.AKKA_TIMEOUT, "n2"]
+    assert calls.count == 2
+
+
+def test_nor_those_that_share_the_listing_of_a_command_that_reads(
+    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
+) -> None:
+    async def three() -> Sequence[str]:
+        targets = Targets()
+        with targets.pool.reading():
+            # The first asks with a second left, and the last one after that second.
+            return await asyncio.gather(targets.one(over=9.0), targets.later(9.1), targets.later(11.0))
+
+    assert play(three()) == [Code.AKKA_TIMEOUT, "n1", "n1"]
+    assert calls.count == 1
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_each_target_waits_for_a_shared_listing_as_long_as_its_own_time_lasts(
+    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any], reading: bool
+) -> None:
+    calls.seconds = 60.0
+
+    async def seconds() -> float:
+        targets = Targets()
+        with targets.pool.reading() if reading else contextlib.nullcontext():
+            first = asyncio.create_task(targets.one())
+            begin = clock.monotonic()
+            assert await targets.later(0.1, over=9.0) == Code.AKKA_TIMEOUT
+            waited = clock.monotonic() - begin
+            await first
+        return waited
+
+    assert play(seconds()) <= 0.1 + TURN
