@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bootstrap.akka.process import ProcessResult, TookTooLong
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
 from bootstrap.fleet.scheduler import TurnDeadline
 from bootstrap.model import clock
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
+from bootstrap.model.key_facts import KeyFacts
 from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 
 TURN = 10.0
 """The `--timeout` of each target, in seconds."""
+KEY = "0123abcd"
 CALL = 4.0
 """How long a call of the Akka CLI takes."""
 
 
 class Calls:
-    """The calls of the Akka CLI; a listing shows their number as the name of its only credential."""
+    """The calls of the Akka CLI; a listing shows their number as the name of its only credential.
+
+    Attributes:
+        listed: what each next listing of a project shows instead.
+    """
 
     def __init__(self) -> None:
         self.seconds = CALL
         self.count = 0
+        self.listed: dict[str, list[list[dict[str, str]]]] = {}
 
     async def run_group(self, argv: Sequence[str], *, seconds: float, **_: Any) -> ProcessResult:
         self.count += 1
@@ -38,7 +48,18 @@ class Calls:
         await asyncio.sleep(min(self.seconds, seconds))
         if seconds < self.seconds:
             raise TookTooLong
+        if argv[1:3] == ["projects", "list"]:
+            return _prints(
+                [{"friendly_name": name, "owner": {"friendly_name": "acme"}} for name in self.listed]
+            )
+        for name, listings in self.listed.items():
+            if f"--project={name}" in argv:
+                return _prints(listings.pop(0))
         return ProcessResult(0, f'[{{"name": "n{number}", "server": "s", "username": "u"}}]'.encode(), b"")
+
+
+def _prints(rows: list[dict[str, Any]]) -> ProcessResult:
+    return ProcessResult(0, json.dumps(rows).encode(), b"")
 
 
 @pytest.fixture
@@ -121,3 +142,41 @@ def test_each_target_waits_for_a_shared_listing_as_long_as_its_own_time_lasts(
         return waited
 
     assert play(seconds()) <= 0.1 + TURN
+
+
+class _Identity:
+    """The session of an identity that has one key, `KEY`."""
+
+    def __init__(self, deadline: TurnDeadline) -> None:
+        self.context = SimpleNamespace(deadline=deadline)
+        self.key = SimpleNamespace(
+            deleted=set(),
+            list_ours=self._list_ours,
+            owns=lambda link: link.name == "reader",
+            delete_command=lambda key_id: f"delete {key_id}",
+        )
+
+    async def _list_ours(self) -> list[KeyFacts]:
+        return [KeyFacts(KEY, None, None)]
+
+    async def identity(self) -> str:
+        return "reader"
+
+
+@pytest.mark.parametrize("project", ["shop", "billing"])
+def test_a_key_that_one_listing_passes_over_is_not_reported_at_the_end_of_a_file(
+    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any], project: str
+) -> None:
+    row = {"name": "n", "server": "s", "username": "u", "email": f"reader+{KEY}@acme.example"}
+    calls.listed = {"shop": [[], []], "billing": [[], []]}
+    calls.listed[project] = [[], [row]]
+
+    async def reported() -> Sequence[str]:
+        deadline = TurnDeadline(60)
+        pool = AkkaPool(8)
+        akka = PooledAkkaCli(AkkaScope("shop", "acme"), deadline, lambda _: None, "akka", pool=pool)
+        session: Any = _Identity(deadline)
+        with pool.reading():
+            return await unrecorded_keys(session, akka, set(), "")
+
+    assert play(reported()) == []

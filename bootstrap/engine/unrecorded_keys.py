@@ -52,9 +52,12 @@ async def unrecorded_keys(
 
 async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
     """The keys that no record of Akka's names, even after the records were read again: lists lag."""
+    reader = akka
 
     async def named() -> set[str]:
-        records = [held for _, held in await all_records(akka, lambda _: None)]
+        nonlocal reader
+        records = [held for _, held in await all_records(reader, lambda _: None)]
+        reader = akka.with_fresh_listings()
         return keys_of(of_identity(session, records))
 
     found = await confirm_unlisted([key.key_id for key in keys], named, deadline=session.context.deadline)

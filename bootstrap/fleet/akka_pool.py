@@ -85,11 +85,19 @@ class PooledAkkaCli(AkkaCli):
     """Do not reuse a cached listing; one that others ask for at the same time is still shared."""
 
     def elsewhere(self, scope: AkkaScope) -> AkkaCli:
-        return PooledAkkaCli(scope, self.deadline, self.trace, self.program, pool=self.pool)
+        return self._as_this(scope, rereads_listing=self.rereads_listing)
 
     def with_fresh_listings(self) -> AkkaCli:
+        return self._as_this(self.scope, rereads_listing=True)
+
+    def _as_this(self, scope: AkkaScope, *, rereads_listing: bool) -> AkkaCli:
         return PooledAkkaCli(
-            self.scope, self.deadline, self.trace, self.program, pool=self.pool, rereads_listing=True
+            scope,
+            self.deadline,
+            self.trace,
+            self.program,
+            pool=self.pool,
+            rereads_listing=rereads_listing,
         )
 
     async def _read(self, arguments: Sequence[str]) -> CliAnswer:

@@ -27,6 +27,7 @@ from bootstrap.model import clock
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
+from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import StepRole
 
 _RECENT_SECONDS = 300.0
@@ -115,7 +116,7 @@ class Executor:
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
             for result in await each(part, action):
                 ended[result.entry.number] = result
-        await self._report_unrecorded_keys([one for one in ended.values() if one.changed])
+        await self._report_unrecorded_keys(list(ended.values()))
         return [ended[one.entry.number] for one in plan]
 
     async def _apply(self, planned: Planned) -> TargetResult:
@@ -236,23 +237,25 @@ class Executor:
         self.reporter.ended(result)
         return result
 
-    async def _report_unrecorded_keys(self, changed: Sequence[TargetResult]) -> None:
+    async def _report_unrecorded_keys(self, ended: Sequence[TargetResult]) -> None:
         """Report keys that interrupted runs have left, once for each identity that was changed."""
-        identities = {
-            one.entry.target.shared_identity_key: one
-            for one in changed
-            if one.planned.action is not Action.REMOVE
-        }
-        if self._stopped:
-            return
+        identities: dict[str, list[TargetResult]] = {}
+        for one in ended:
+            identities.setdefault(one.entry.target.shared_identity_key, []).append(one)
 
-        async def look(one: TargetResult) -> list[str]:
+        async def look(sharing: Sequence[TargetResult]) -> list[str]:
+            one = next(one for one in sharing if _creates(one))
             async with self.scheduler.room(one.entry):
+                if self._stopped:
+                    return []
                 target = self.workspace.opened(one.entry)
                 try:
                     await target.session.connect()
-                    reported = " ".join(f"{left.what} {left.command}" for left in one.left_over)
-                    return await unrecorded_keys(target.session, target.akka, {one.key_id}, reported)
+                    known = _keys_of_all(sharing, target.session)
+                    reported = " ".join(
+                        f"{left.what} {left.command}" for one in sharing for left in one.left_over
+                    )
+                    return await unrecorded_keys(target.session, target.akka, known, reported)
                 except Exception as error:  # noqa: BLE001  - the report is optional
                     self.workspace.trace(
                         f"keys that may be left over cannot be seen ({type(error).__name__})"
@@ -261,11 +264,25 @@ class Executor:
                 finally:
                     await target.session.close()
 
+        changed = [sharing for sharing in identities.values() if any(map(_creates, sharing))]
         with self.workspace.pool.reading():
-            found = await each(list(identities.values()), look)
+            found = await each(changed, look)
         for texts in found:
             for text in texts:
                 self.reporter.notice(text)
+
+
+def _creates(one: TargetResult) -> bool:
+    """Whether it was changed, other than by a removal."""
+    return one.changed and one.planned.action is not Action.REMOVE
+
+
+def _keys_of_all(sharing: Sequence[TargetResult], session: Session) -> set[str]:
+    """The keys of targets of one identity, also of those that Akka's list passes over afterwards."""
+    links = [one.planned.held.link for one in sharing if one.planned.held is not None]
+    recorded = [link for link in links if link is not None and session.key.owns(link)]
+    keys = {key for link in recorded for key in (link.key_id, link.replaces)}
+    return {*keys, *(one.key_id for one in sharing)} - {""}
 
 
 def _is_recent(seen: float) -> bool:
