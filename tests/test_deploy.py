@@ -101,13 +101,30 @@ def test_what_kustomize_makes_of_it_is_as_kubernetes_has_it(name: str) -> None:
 
 
 @pytest.mark.needs_kubectl
-def test_the_example_sets_image_file_and_account(tmp_path: Path) -> None:
-    made = {one["kind"]: one for one in rendered(DEPLOY / "kubernetes" / "example")}
-    pod = made["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+@pytest.mark.parametrize("overlay", ["rotate", "apply"])
+def test_the_example_sets_image_file_and_account(tmp_path: Path, overlay: str) -> None:
+    """Also in a second copy, with the other overlay."""
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(DEPLOY / "kubernetes", copied)
+    file = copied / "example" / "kustomization.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("  - ../overlays/rotate", f"  - ../overlays/{overlay}")
+    )
+    made = {one["kind"]: one for one in rendered(file.parent)}
+    job = made["CronJob"]["spec"]["jobTemplate"] if overlay == "rotate" else made["Job"]
+    pod = job["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"].endswith("/tools/pullkey:0.1.0")
     volumes = {one["name"]: one for one in pod["volumes"]}
     assert volumes["registries"]["configMap"]["name"] == made["ConfigMap"]["metadata"]["name"]
     assert made["ServiceAccount"]["metadata"]["annotations"].keys() == {"iam.gke.io/gcp-service-account"}
+
+
+def test_what_the_page_applies_is_a_copy_of_the_example() -> None:
+    """An overlay by itself has neither image, nor file, nor account."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    applied = re.findall(r"kubectl apply -k (\S+)", page)
+    assert applied
+    assert all(one.startswith("deploy/kubernetes/example") for one in applied), applied
 
 
 @pytest.mark.needs_kubectl
