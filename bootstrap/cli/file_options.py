@@ -39,8 +39,8 @@ _SIDE_BY_SIDE = (
         "--shard",
         metavar="I/N",
         envvar="PULLKEY_SHARD",
-        help="Part I of N only, from 1; all targets of one Google project are in one part. Else by "
-        "JOB_COMPLETION_INDEX and JOB_COMPLETIONS.",
+        help="Part I of N only, from 1; all targets of one Google project, or of one registry, are in one "
+        "part. Else by JOB_COMPLETION_INDEX and JOB_COMPLETIONS.",
     ),
     click.option(
         "--at-once",

@@ -207,7 +207,11 @@ def offboard(**values: Any) -> int:
 
 @click.command("list")
 @of_a_file(
-    CHECK,
+    replace(
+        CHECK,
+        help="For jobs: exit 5 if anything is wrong or could not be read. A key that is merely due "
+        "is neither: use `pullkey plan -f FILE --check`.",
+    ),
     SUMMARY,
     EXPIRES_WITHIN,
     TEXTFILE,
