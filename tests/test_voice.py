@@ -32,6 +32,8 @@ EXCEPTIONS = (
     'who = ["nobody"]',
     "| `proven` |",
     "`brought` (a user-supplied password",
+    # The name of a directory.
+    "| `proven/KEY_ID` |",
     # What another program prints.
     "(c) nobody documented this",
 )
