@@ -129,8 +129,8 @@ class Executor:
 
     async def _apply_in_turn(self, planned: Planned) -> TargetResult:
         entry = planned.entry
-        async with self.scheduler.making(entry) as turn:
-            if turn.failure is not None and turn.failure.step in planned.steps and not self._stopped:
+        async with self.scheduler.making(entry, planned.steps) as turn:
+            if turn.failure is not None and not self._stopped:
                 error = messages.not_tried(turn.failure.what, entry.name)
                 return self._report(
                     TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -104,8 +104,13 @@ class Scheduler:
             yield
 
     @contextlib.asynccontextmanager
-    async def making(self, entry: Entry) -> AsyncIterator[_Turn]:
-        """A turn that may create something; its holder sets whether what others need exists in the end."""
+    async def making(self, entry: Entry, steps: Collection[str]) -> AsyncIterator[_Turn]:
+        """A turn that may create something; its holder sets whether what others need exists in the end.
+
+        Args:
+            entry: the target.
+            steps: what is to be done for it; the failure of another step does not concern it.
+        """
         async with contextlib.AsyncExitStack() as held, contextlib.AsyncExitStack() as room:
             alone = held.enter_context(contextlib.ExitStack())
             resources = []
@@ -118,7 +123,8 @@ class Scheduler:
                     else:
                         alone.callback(resource.lock.release)
                         resources.append(resource)
-            failure = next((resource.failure for resource in resources if resource.failure is not None), None)
+            failures = [resource.failure for resource in resources]
+            failure = next((one for one in failures if one is not None and one.step in steps), None)
 
             async def pause(seconds: float) -> None:
                 """Sleep outside of the turn: what is shared exists by now, so the others can continue."""
@@ -156,7 +162,8 @@ class _Turn:
     """One target's turn.
 
     Attributes:
-        failure: why what it shares with others could not be created; it fails at once then.
+        failure: why what it needs and shares with others could not be created; it has no time or room then,
+            and fails at once.
         pause: lets others run for so many seconds.
         there: whether what others need exists in the end.
         failed: why not, where the others would fail in the same way.
