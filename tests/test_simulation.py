@@ -18,6 +18,7 @@ import pytest
 from bootstrap.engine import handoff
 from bootstrap.engine.journal import Entry, Journal
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin import observe
 from bootstrap.plugin.attempt import Attempt
@@ -258,6 +259,23 @@ class TestFound:
             rounds = ((Command("onboard", interrupt_at=point),),)
             played = simulate(Scenario(1, rounds, denied=denied, tells_permissions=False))
             assert not played.failures, of(played)
+
+    def test_an_offboarding_of_a_file_that_is_interrupted_before_its_first_removal_removes_nothing(
+        self,
+    ) -> None:
+        """Also while it reads Akka's record and locates the cloud resources, before the target is at work."""
+        ended: set[str] = set()
+        for point in range(1, 60):
+            offboard = Command("offboard", file=True, interrupt_at=point)
+            played = simulate(Scenario(1, ((Command("onboard"),), (offboard,))))
+            (at,) = (number for number, line in enumerate(played.log) if "interrupted at: " in line)
+            if any("akka docker remove-credentials" in line for line in played.log[: at + 1]):
+                break
+            result = played.ended[1]
+            assert result.exit_code == ExitCode.INTERRUPTED, of(played)
+            assert not [one for one in result.says if one.outcome == "removed"], of(played)
+            ended.add(result.result)
+        assert ended == {"not begun", "interrupted"}
 
 
 # -- rules that are taken out --------------------------------------------------------------------------------

@@ -194,6 +194,10 @@ class Executor:
         located = await self.planner.locate(entry, held)
         if located.session is None or located.context is None:
             raise located.error or messages.cloud_resources_not_found()
+        if self._stopped:
+            # `interrupt` reaches only those at work.
+            await located.session.close()
+            return _not_begun(planned)
         self.workspace.record(entry, located.context)
         options = OffboardOptions(
             yes=True,
@@ -212,7 +216,7 @@ class Executor:
         """Do the work for one target; its errors are part of its result."""
         entry, begin = planned.entry, clock.monotonic()
         if self._stopped:
-            return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
+            return _not_begun(planned)
         self.reporter.at_work(entry, str(planned.action))
         try:
             result = await work()
@@ -317,6 +321,10 @@ class _ChangedSincePlanned(PullkeyError):
 
     code = Code.PLAN_STALE
     exit_code = ExitCode.REFUSED
+
+
+def _not_begun(planned: Planned) -> TargetResult:
+    return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
 
 
 def _no_place(planned: Planned) -> TargetResult:
