@@ -73,7 +73,8 @@ def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
             if (row.server, row.username, row.email, row.status.upper()) != same
             or row.sync.upper() not in ("", "OK", "SYNCED")
         ]
-        merged.append(replace(first, lagging_regions=", ".join(lagging)))
+        emails = dict.fromkeys(row.email for row in others if row.email not in ("", first.email))
+        merged.append(replace(first, lagging_regions=", ".join(lagging), other_emails=" ".join(emails)))
     return merged
 
 

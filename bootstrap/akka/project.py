@@ -13,7 +13,7 @@ from bootstrap.akka import messages
 from bootstrap.akka.output import is_absence, parse_projects
 from bootstrap.akka.runner import AkkaRunner, CliAnswer
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.model.errors import Problem, StepFailed, UsageProblem
+from bootstrap.model.errors import Problem, PullkeyError, StepFailed, UsageProblem
 
 # Possessive patterns that start at a boundary take time linear in the length of the text.
 _VERSION = re.compile(r"(?<!\d)\d++\.\d++\.\d++")
@@ -97,6 +97,12 @@ class ProjectLookup(AkkaRunner):
         if self.scope.project:
             return self.scope.project
         return _project_in(await self._project_answer()).project
+
+    async def shown(self) -> AkkaScope:
+        """`resolved`, once the project has been read; as it was typed if Akka does not show it."""
+        with contextlib.suppress(PullkeyError):
+            await self._project_answer()
+        return self.resolved
 
     @property
     def resolved(self) -> AkkaScope:

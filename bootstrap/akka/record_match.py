@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.server import same_registry
 
 
@@ -41,6 +42,16 @@ def is_another(now: HeldCredential | None, held: HeldCredential) -> bool:
     them truncated.
     """
     return now is not None and RecordMatch.OTHER is likeness(now, held) is likeness(held, now)
+
+
+def is_same_key(one: KeyRef, other: KeyRef) -> bool:
+    """Whether two references name the same key, as far as Akka shows them: it may have truncated an e-mail at
+    its end. Key ids may be unique only within an identity: that of an Azure token is a slot and a moment.
+    """
+    return (one.name.casefold(), one.key_id.casefold()) == (
+        other.name.casefold(),
+        other.key_id.casefold(),
+    ) and (is_shown_as(one.domain, other.domain) or is_shown_as(other.domain, one.domain))
 
 
 def is_shown_as(shown: str, given: str) -> bool:

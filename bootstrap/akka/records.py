@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.akka.record_match import is_same_key
+from bootstrap.akka.refusals import is_denied
+from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import KeysInUse
 
 Record = tuple[str, HeldCredential]
-"""The name of the project ("" for the current one), and the record."""
+"""The name of the project, with its owner if the current one has the same name; "" for the current one. And
+the record.
+"""
+Unseen = Callable[[str, PullkeyError], None]
+"""Gets the name of a project that could not be read, and why."""
 
 
 async def all_records(
-    akka: AkkaCli, tell: Callable[[str], None], unseen: Callable[[str], None] = lambda _: None
+    akka: AkkaCli, tell: Callable[[str], None], unseen: Unseen = lambda _name, _error: None
 ) -> list[Record]:
     """List the credentials of all projects; report the projects that could not be read.
 
@@ -29,57 +37,115 @@ async def all_records(
         PullkeyError: the current project's credentials cannot be read.
     """
     records = [("", held) for held in await akka.credentials()]
+    for project, answer in await _of_other_projects(akka):
+        name = _name_beside(project, akka.resolved)
+        if not isinstance(answer, PullkeyError):
+            records += [(name, held) for held in answer]
+            continue
+        if project.project:
+            tell(f"What Akka's project {name} has could not be seen: {answer.what}.")
+            unseen(f"Akka project {name}", answer)
+        else:
+            tell(f"What other projects of Akka have could not be seen: {answer.what}.")
+            unseen("Akka's other projects", answer)
+    return records
+
+
+async def _of_other_projects(
+    akka: AkkaCli,
+) -> list[tuple[AkkaScope, Sequence[HeldCredential] | PullkeyError]]:
+    """What each other project has, or why it cannot be read; one entry without a name if they cannot be
+    listed.
+    """
     try:
-        current, projects = await asyncio.gather(akka.project_name(), akka.projects())
+        own, projects = await asyncio.gather(akka.shown(), akka.projects())
     except PullkeyError as error:
-        tell(f"What other projects of Akka have could not be seen: {error.what}.")
-        unseen("Akka's other projects")
-        return records
-    others = [one for one in projects if one.project != current]
+        return [(AkkaScope(), error)]
+    others = [one for one in projects if not _is_same_project(one, own)]
     answers = await asyncio.gather(
         *(akka.elsewhere(one).credentials() for one in others), return_exceptions=True
     )
-    for scope, answer in zip(others, answers, strict=True):
-        if isinstance(answer, PullkeyError):
-            tell(f"What Akka's project {scope.project} has could not be seen: {answer.what}.")
-            unseen(f"Akka project {scope.project}")
-        elif isinstance(answer, BaseException):
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, PullkeyError):
             raise answer
-        else:
-            records += [(scope.project, held) for held in answer]
-    return records
+    return list(zip(others, answers, strict=True))  # type: ignore[arg-type]  # no other errors are left
+
+
+def _is_same_project(one: AkkaScope, own: AkkaScope) -> bool:
+    """Whether a listed project is the current one. Two owners may have projects of the same name."""
+    owner = own.shown_owner or own.owner_name
+    return one.project == (own.shown_project or own.project_name) and (
+        not one.owner or not owner or one.owner == owner
+    )
+
+
+def _name_beside(one: AkkaScope, own: AkkaScope) -> str:
+    same = one.project == (own.shown_project or own.project_name)
+    return f"{one.owner}/{one.project}" if same else one.project
 
 
 def keys_of(records: Iterable[HeldCredential]) -> set[str]:
     """The ids of the keys in Akka's records, including those that they replaced."""
-    links = [held.link for held in records]
-    return {key for link in links if link is not None for key in (link.key_id, link.replaces) if key}
+    return {key for held in records for link in held.links for key in (link.key_id, link.replaces) if key}
 
 
-Place = tuple[str, str]
-"""The names of an Akka project and of a credential in it."""
+# -- who holds a key -----------------------------------------------------------------------------------------
 
 
-async def current_project(akka: AkkaCli) -> str:
-    """The name of the current project; "" if Akka does not show it."""
-    try:
-        return await akka.project_name()
-    except PullkeyError:
-        return ""
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where Akka holds a credential: the project's owner and name, and the credential's name."""
+
+    owner: str
+    project: str
+    name: str
+
+    @classmethod
+    def of(cls, scope: AkkaScope, name: str) -> Place:
+        """The place of a credential in a project, by the names that Akka shows."""
+        return cls(scope.shown_owner or scope.owner_name, scope.shown_project or scope.project_name, name)
 
 
-async def places_of_keys(akka: AkkaCli) -> Mapping[KeyRef, frozenset[Place]]:
+@dataclass(frozen=True)
+class KeyHolders:
     """Where Akka holds each key, in all projects that can be read; without the keys that they replaced.
+
+    Args:
+        by_id: the references to each key and their places, by the key's id in lower case.
+        unread: the projects that could not be read although the login may read them.
+    """
+
+    by_id: Mapping[str, Sequence[tuple[KeyRef, Place]]]
+    unread: Sequence[str] = field(default=())
+
+    def of(self, link: KeyRef) -> set[Place]:
+        """The places of one key."""
+        same = self.by_id.get(link.key_id.casefold(), ())
+        return {place for one, place in same if is_same_key(one, link)}
+
+
+async def key_holders(akka: AkkaCli) -> KeyHolders:
+    """Where Akka holds each key.
 
     Raises:
         PullkeyError: the current project's credentials cannot be read.
     """
-    current, records = await asyncio.gather(current_project(akka), all_records(akka, lambda _: None))
-    places: dict[KeyRef, set[Place]] = {}
-    for project, held in records:
-        if held.link is not None:
-            places.setdefault(held.link.replacing(""), set()).add((project or current, held.name))
-    return {key: frozenset(found) for key, found in places.items()}
+    in_all_regions = akka.elsewhere(replace(akka.scope, region="")) if akka.scope.region else akka
+    current, others = await asyncio.gather(in_all_regions.credentials(), _of_other_projects(akka))
+    by_id: dict[str, list[tuple[KeyRef, Place]]] = {}
+    unread = []
+    for project, answer in [(await akka.shown(), current), *others]:
+        if isinstance(answer, PullkeyError):
+            if not is_denied(answer.what):
+                unread.append(
+                    f"Akka project {project.project}" if project.project else "Akka's other projects"
+                )
+            continue
+        for held in answer:
+            for link in held.links:
+                found = (link.replacing(""), Place.of(project, held.name))
+                by_id.setdefault(link.key_id.casefold(), []).append(found)
+    return KeyHolders(by_id, unread)
 
 
 async def keys_in_use(akka: AkkaCli) -> KeysInUse:
@@ -89,6 +155,6 @@ async def keys_in_use(akka: AkkaCli) -> KeysInUse:
         PullkeyError: the current project's credentials cannot be read.
     """
     unseen: list[str] = []
-    records = await all_records(akka, lambda _: None, unseen.append)
-    links = frozenset(held.link for _, held in records if held.link is not None)
+    records = await all_records(akka, lambda _: None, lambda name, _: unseen.append(name))
+    links = frozenset(link for _, held in records for link in held.links)
     return KeysInUse(frozenset(keys_of(held for _, held in records)), tuple(unseen), links)

@@ -176,7 +176,7 @@ class RetireReplacedKey(Step):
             if self._holder and self._link is not None:
                 self._holder = await self._others_hold(self._link, anew=True)
                 if self._holder:
-                    return _done_saying(f"Key {key_id} stays valid: {self._holder} has it too")
+                    return _done_saying(messages.stays_valid(key_id, self._holder))
             if self._overlap and (not self._grace or session.key.can_disable):
                 # A pull that read the old credential from Akka a moment ago still uses it.
                 self._context.tell(messages.old_pulls_get_time(self._overlap.total_seconds()))

@@ -18,16 +18,20 @@ LOST = "lost"
 
 
 async def still_lost(keys: Sequence[KeyFacts], context: RunContext) -> list[KeyFacts] | None:
-    """Those of the lost keys that no record of Akka's names; None if there is no time to read enough lists.
+    """Those of the lost keys that no record of Akka's names; None if that cannot be seen: a project cannot be
+    read, or there is no time to read enough lists.
 
     Only its record tells a key in use from a lost one.
 
     Raises:
         PullkeyError: Akka's records cannot be read.
     """
+    unseen: list[str] = []
 
     async def named() -> Collection[str]:
-        return (await context.keys_in_use(anew=True)).ids
+        in_use = await context.keys_in_use(anew=True)
+        unseen.extend(in_use.unseen)
+        return in_use.ids
 
     found = await confirm_unlisted(
         [key.key_id for key in keys],
@@ -35,7 +39,9 @@ async def still_lost(keys: Sequence[KeyFacts], context: RunContext) -> list[KeyF
         contradicted_by="it was created for this secret",
         deadline=context.deadline,
     )
-    return [key for key in keys if key.key_id in found.things] if found.certain else None
+    if unseen or not found.certain:
+        return None
+    return [key for key in keys if key.key_id in found.things]
 
 
 class DeleteLostKeys(Step):

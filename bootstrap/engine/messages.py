@@ -239,7 +239,17 @@ def timed_out_before(title: str) -> StepFailed:
 
 
 def held_as(project: str, name: str) -> str:
-    return f"{name} of Akka project {project}"
+    """A credential; the project is "" for the current one."""
+    return f"{name} of Akka project {project}" if project else f"Akka's {name}"
+
+
+def stays_valid(key_id: str, holder: str) -> str:
+    return f"Key {key_id} stays valid: {holder} has it too"
+
+
+def may_be_held(unread: str) -> str:
+    """Whoever has a key may be in a project that could not be read."""
+    return f"perhaps a credential of {unread}, which could not be read,"
 
 
 def kept_for_another_run(title: str, key_id: str) -> str:

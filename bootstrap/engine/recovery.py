@@ -242,9 +242,18 @@ class Recovery:
         settled: list[LeftOver] = []
         self.left_over = []
         step = next(step for step in self._session.steps if step.name == StepRole.KEY)
+        others = await self._held_by_others() if self.held_back else {}
         for entry in self.held_back:
             left = entry.left_over
             entry.leave()
+            if others is None:
+                entry.leave(*left)
+                continue
+            if holder := others.get(str(entry.known["key_id"])):
+                self._reporter.notice(messages.stays_valid(str(entry.known["key_id"]), holder))
+                self._journal.drop(entry)
+                settled += left
+                continue
             try:
                 if entry.step == StepRole.KEY:
                     await self._remove_key(step, entry, set())
@@ -257,6 +266,23 @@ class Recovery:
             settled += left
         self.held_back = []
         return settled
+
+    async def _held_by_others(self) -> dict[str, str] | None:
+        """The keys of this identity that other credentials of Akka's have, each with such a credential in
+        words; None if that cannot be read.
+        """
+        try:
+            records = await all_records(self._akka, self._reporter.notice)
+        except PullkeyError as error:
+            self._reporter.notice(error.what)
+            return None
+        return {
+            link.key_id: messages.held_as(where, one.name)
+            for where, one in records
+            if where or one.name != self._secret_name
+            for link in one.links
+            if self._session.key.owns(link)
+        }
 
     async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
         """Whether a key that Akka holds needs the identity or grant that the lost run created.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.record_match import is_another
+from bootstrap.akka.record_match import is_another, is_same_key
 from bootstrap.akka.records import Record, all_records
 from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
@@ -106,14 +107,28 @@ class RemovalPlanner:
             self._records = [
                 (project, held) for project, held in records if project or held.name != self._held.name
             ]
-            others = [
-                messages.same_key(held.name, project)
-                for project, held in self._records
-                if _names_key(held.link, link)
-            ]
+            there = [key_id for key_id, one in seen.keys.items() if one.fate is not Disposition.GONE]
+            others = {
+                key_id: self._others_with(replace(link, key_id=key_id)) for key_id in {link.key_id, *there}
+            }
             items += self._of_keys(session, link, seen, others)
-            items += await self._of_steps(session, link, seen, others)
+            kept_for = list(dict.fromkeys(itertools.chain.from_iterable(others.values())))
+            items += await self._of_steps(session, link, seen, kept_for)
             await self._report_missing_permissions(session)
+
+    def _others_with(self, key: KeyRef) -> list[str]:
+        """The other records that name a key, one sentence each. What a record replaces is named by it too, as
+        long as it may still exist; what this credential has replaced is of no other record then.
+        """
+        of_record = key.key_id == (self._held.link.key_id if self._held.link is not None else "")
+        return [
+            messages.same_key(held.name, project)
+            for project, held in self._records
+            if any(
+                is_same_key(one, key) or (of_record and is_same_key(replace(one, key_id=one.replaces), key))
+                for one in held.links
+            )
+        ]
 
     async def keys_since(self) -> list[str]:
         """The keys of the identity that another run has created since the look; none if they are not shown.
@@ -251,7 +266,7 @@ class RemovalPlanner:
         return found
 
     def _of_keys(
-        self, session: Session, link: KeyRef, seen: _CloudState, others: Sequence[str]
+        self, session: Session, link: KeyRef, seen: _CloudState, others: Mapping[str, Sequence[str]]
     ) -> list[RemovalResult]:
         """The removals of the key that Akka holds, and of others that still exist."""
         if session.key.supplied:
@@ -260,8 +275,9 @@ class RemovalPlanner:
         items = []
         for key_id, found in seen.keys.items():
             removal = found
-            if others and removal.fate is Disposition.REMOVE and key_id not in self._lost:
-                removal = Removal(Disposition.KEEP, removal.what, "; ".join(others), removal.command)
+            kept_for = others.get(key_id)
+            if kept_for and removal.fate is Disposition.REMOVE and key_id not in self._lost:
+                removal = Removal(Disposition.KEEP, removal.what, "; ".join(kept_for), removal.command)
             if key_id == link.key_id or removal.fate is not Disposition.GONE:
                 items.append(RemovalResult(StepRole.KEY, removal, self._deletion(session, key_id)))
         return items
@@ -339,8 +355,8 @@ class RemovalPlanner:
         return {
             one.key_id: messages.key_in_record_not_shown(held.name, project, one.key_id)
             for project, held in self._records
-            if (one := held.link) is not None
-            and one.key_id not in self.keys_of(link)
+            for one in held.links
+            if one.key_id not in self.keys_of(link)
             and one.key_id not in self._deleted_keys
             and await self._is_of_identity(session, held)
         }
@@ -359,14 +375,3 @@ async def _fate_of_step(step: Step) -> Removal | None:
         return await step.removal()
     except PullkeyError as error:
         return Removal(Disposition.UNSEEN, step.title, error.what)
-
-
-def _names_key(one: KeyRef | None, other: KeyRef) -> bool:
-    """Whether one reference names the key of the other. Key ids may be unique only within an identity: that
-    of an Azure token is a slot and a moment.
-    """
-    return (
-        one is not None
-        and (one.name, one.domain) == (other.name, other.domain)
-        and other.key_id in (one.key_id, one.replaces)
-    )

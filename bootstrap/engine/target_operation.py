@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import Place, current_project, keys_in_use, places_of_keys
+from bootstrap.akka.records import Place, key_holders, keys_in_use
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Journal
@@ -109,19 +109,22 @@ class TargetOperation(Operation):
     async def _others_hold(self, link: KeyRef, *, anew: bool = False) -> str:
         """Which other credential of Akka's has the same key, in words; "" if none has.
 
-        All targets of a command share what was read, unless it is read `anew`.
+        All targets of a command share what was read, unless it is read `anew` or was not complete.
         """
-        places = self._places_of_keys()
-        if anew:
-            places.invalidate()
-        own = (await current_project(self.akka), self.options.secret_name)
-        others = sorted((await places()).get(link.replacing(""), frozenset()) - {own})
-        return messages.held_as(*others[0]) if others else ""
-
-    def _places_of_keys(self) -> AsyncOnce[Mapping[KeyRef, frozenset[Place]]]:
-        return self.context.shared.get(
-            ("akka", "places of keys"), lambda: AsyncOnce(lambda: places_of_keys(self.akka))
+        holders = self.context.shared.get(
+            ("akka", "holders of keys", self.akka.scope.context),
+            lambda: AsyncOnce(lambda: key_holders(self.akka), passing=lambda _: True),
         )
+        if anew:
+            holders.invalidate()
+        found = await holders()
+        own = Place.of(await self.akka.shown(), self.options.secret_name)
+        if others := sorted(found.of(link) - {own}):
+            return messages.held_as(others[0].project, others[0].name)
+        if found.unread:
+            holders.invalidate()
+            return messages.may_be_held(found.unread[0])
+        return ""
 
     async def _place(self) -> str:
         await self._examination.akka_problems()  # reads the names, unless the command has

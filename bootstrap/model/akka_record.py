@@ -19,10 +19,17 @@ class HeldCredential:
     lagging_regions: str = ""  # the regions that do not show the same yet
     region: str = ""
     sync: str = ""
+    other_emails: str = ""  # what other regions show in place of the e-mail, separated by spaces
 
     @property
     def link(self) -> KeyRef | None:
         return KeyRef.parse(self.email)
+
+    @property
+    def links(self) -> list[KeyRef]:
+        """The keys of all regions: until each has the same, services use more than one."""
+        found = map(KeyRef.parse, (self.email, *self.other_emails.split()))
+        return [one for one in found if one is not None]
 
     @property
     def empty(self) -> bool:
