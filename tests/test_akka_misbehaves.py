@@ -13,7 +13,8 @@ import pytest
 from bootstrap.sandbox.akka_platform import Mode
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import Ended, ForkServer, fork_server
-from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
+from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_prepared, stage, warm
+from tests.harness.concurrent_change import meanwhile
 
 pytestmark = pytest.mark.full
 
@@ -139,7 +140,10 @@ def test_a_record_that_cannot_be_read_is_not_overwritten(server: ForkServer) -> 
 def test_a_list_that_lags_takes_no_key_from_akka(server: ForkServer, kind: str) -> None:
     """It still shows the key from before, which is no sign that Akka did not take the new one."""
     with stage(server, kind) as on:
-        faulted = run_faulted(on, "rotate", "akka.docker.list-credentials#4=stale*forever", 60)
+        untouched = on.there()
+        prepare(on, "rotate")
+        meanwhile(on.world, f"akka.{ADD}", lambda: on.world.fault(f"akka.{LIST}=stale*forever"))
+        faulted = run_prepared(on, "rotate", f"akka.{ADD}=slow=0.1", 60, untouched)
 
         count(
             "eventual consistency",

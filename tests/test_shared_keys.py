@@ -1,4 +1,4 @@
-"""A key that another credential of Akka's has too, which somebody has registered by hand: it goes on pulling."""
+"""A key that another credential of Akka's has too, registered by hand: it goes on pulling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import REGISTERED, scene
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.world import World
-from tests.test_lost_uploads import file_of
 
 COMMANDS = [("rotate", "--keep-old", "0"), ("offboard",)]
 
@@ -129,9 +128,14 @@ def test_a_key_that_a_killed_rotation_replaced_is_kept_once_akka_holds_a_third()
 
 def test_a_lost_key_is_not_deleted_while_a_project_cannot_be_read(gcr: World, tmp_path: Path) -> None:
     """Its mark says for which secret it was created, not which other one has it."""
-    file = file_of(tmp_path / "registries.yaml", 1)
+    file = tmp_path / "registries.yaml"
+    file.write_text(
+        "version: 1\n"
+        "defaults: {provider: gcr, akka-project: shop, overlap: 0s, keep-old: 0s}\n"
+        "targets: [{server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}]\n"
+    )
     at_once = {"PULLKEY_OVERLAP": "0"}
-    assert gcr.run("apply", "-f", file, "--yes").code == 0
+    assert gcr.run("apply", "-f", str(file), "--yes").code == 0
     held = gcr.held("s0")
     gcr.akka.projects["billing"].put_credential("copied", held, gcr.running.sandbox.now())
     for _ in range(2):  # so that the record of `s0` does not name the key
