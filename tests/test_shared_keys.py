@@ -131,8 +131,8 @@ def test_a_lost_key_is_not_deleted_while_a_project_cannot_be_read(gcr: World, tm
     file = tmp_path / "registries.yaml"
     file.write_text(
         "version: 1\n"
-        "defaults: {provider: gcr, akka-project: shop, overlap: 0s, keep-old: 0s}\n"
-        "targets: [{server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}]\n"
+        "defaults: {akka-project: shop, overlap: 0s, keep-old: 0s}\n"
+        "targets: [{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}]\n"
     )
     at_once = {"PULLKEY_OVERLAP": "0"}
     assert gcr.run("apply", "-f", str(file), "--yes").code == 0
