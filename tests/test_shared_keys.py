@@ -132,7 +132,8 @@ def test_a_lost_key_is_not_deleted_while_a_project_cannot_be_read(gcr: World, tm
     file.write_text(
         "version: 1\n"
         "defaults: {akka-project: shop, overlap: 0s, keep-old: 0s}\n"
-        "targets: [{provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}]\n"
+        "targets:\n"
+        "  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers, secret-name: s0}\n"
     )
     at_once = {"PULLKEY_OVERLAP": "0"}
     assert gcr.run("apply", "-f", str(file), "--yes").code == 0
@@ -147,3 +148,33 @@ def test_a_lost_key_is_not_deleted_while_a_project_cannot_be_read(gcr: World, tm
 
     assert done.code == 0, done.text
     assert pulls(gcr.running.environment, held, patience=0), done.text
+
+
+def test_a_rotation_leaves_the_old_key_valid_where_another_project_cannot_be_read_now() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        held = copied(life)
+        life.world.akka.unavailable = {"billing"}
+
+        done = life.command("rotate", life.name, "--keep-old", "0")
+
+        assert done.code == 0, done.text
+        assert works(life, held), done.text
+        assert (
+            "stays valid: perhaps a credential of Akka project billing, which could not be read" in done.err
+        )
+
+
+def test_an_offboarding_is_refused_where_another_project_cannot_be_read_now() -> None:
+    with living("gcr") as life:
+        life.onboard()
+        held = copied(life)
+        there = life.there()
+        life.world.akka.unavailable = {"billing"}
+
+        refused = life.command("offboard", life.name)
+
+        assert refused.code == 3, refused.text
+        assert "Akka project billing could not be read" in refused.err
+        assert life.there() == there
+        assert works(life, held)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import is_same_key
-from bootstrap.akka.refusals import is_denied
+from bootstrap.akka.runner import is_transient
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
@@ -112,7 +112,7 @@ class KeyHolders:
 
     Args:
         by_id: the references to each key and their places, by the key's id in lower case.
-        unread: the projects that could not be read although the login may read them.
+        unread: the projects that could not be read for a reason that will pass.
     """
 
     by_id: Mapping[str, Sequence[tuple[KeyRef, Place]]]
@@ -136,7 +136,7 @@ async def key_holders(akka: AkkaCli) -> KeyHolders:
     unread = []
     for project, answer in [(await akka.shown(), current), *others]:
         if isinstance(answer, PullkeyError):
-            if not is_denied(answer.what):
+            if is_transient(answer):
                 unread.append(
                     f"Akka project {project.project}" if project.project else "Akka's other projects"
                 )

@@ -46,15 +46,6 @@ class ChangeRefused(StepFailed):
     code = Code.AKKA_REFUSED
 
 
-def is_denied(error_text: str) -> bool:
-    """Whether the login may not do what it asked for, so that trying again does not help.
-
-    >>> is_denied("Error: rpc error: code = PermissionDenied desc = permission denied")
-    True
-    """
-    return "PermissionDenied" in error_text
-
-
 def is_refusal(error_text: str) -> bool:
     """Whether an error of `add-credentials` is known to come before its first change.
 

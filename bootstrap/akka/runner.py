@@ -13,7 +13,7 @@ from bootstrap.akka.process import PrintedTooMuch, TookTooLong, run_group
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import OutcomeUnknown
+from bootstrap.model.errors import OutcomeUnknown, PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.model.text import one_line
 
@@ -156,6 +156,13 @@ class AkkaRunner:
             # Before the lines are joined or cut: a piece of the password would not be recognised.
             out, err = _redacted(out, password), _redacted(err, password)
         return CliAnswer(ended.code, out, err)
+
+
+def is_transient(error: PullkeyError) -> bool:
+    """Whether a command failed, even after its retries, for a reason that will pass."""
+    if isinstance(error, OutcomeUnknown):
+        return not isinstance(error, OutputTooLong)
+    return any(reason in error.what for reason in _TRANSIENT)
 
 
 def _redacted(text: str, password: Secret) -> str:

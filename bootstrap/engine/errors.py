@@ -34,3 +34,10 @@ class ForeignJournal(PullkeyError):
 
     code = Code.JOURNAL_FOREIGN
     exit_code = ExitCode.REFUSED
+
+
+class HoldersUnread(PullkeyError):
+    """A project that may have the same key cannot be read now."""
+
+    code = Code.AKKA_FAILED
+    exit_code = ExitCode.REFUSED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bootstrap.engine.errors import KeyUnseen, LostRace
+from bootstrap.engine.errors import HoldersUnread, KeyUnseen, LostRace
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.step import Disposition, Removal
@@ -47,6 +47,13 @@ def record_changed_meanwhile(name: str, command: str) -> LostRace:
     return LostRace(
         f"Akka's {name} was registered again after it was read, so it was not removed",
         fix=f"Check what it is for, then run it again: {command}",
+    )
+
+
+def holders_unread(project: str, command: str) -> HoldersUnread:
+    return HoldersUnread(
+        f"{project} could not be read, so whether it has the same key is not known",
+        fix=f"Run it again in a while: {command}",
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import is_another, is_same_key
 from bootstrap.akka.records import Record, all_records
+from bootstrap.akka.runner import is_transient
 from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.locate import LocatedCredential, find
@@ -101,9 +102,15 @@ class RemovalPlanner:
         elif session is None:
             raise self._located.error or messages.resources_not_found()
         else:
+            unread: list[str] = []
             records, seen = await asyncio.gather(
-                all_records(self._akka, self._notice), self._read_cloud(session, link)
+                all_records(
+                    self._akka, self._notice, lambda name, why: unread.extend([name] * is_transient(why))
+                ),
+                self._read_cloud(session, link),
             )
+            if unread and not session.key.supplied:
+                raise messages.holders_unread(unread[0], self._options.command)
             self._records = [
                 (project, held) for project, held in records if project or held.name != self._held.name
             ]

@@ -132,6 +132,8 @@ class AkkaPlatform:
         self.current_project = "shop"
         self.unreadable: set[str] = set()
         """Projects that are listed but whose credentials the login may not read."""
+        self.unavailable: set[str] = set()
+        """Projects whose credentials cannot be read for a while."""
         self._mode: Mode = "current"
         self._mode_applies_to = "*"
         self.listing = Listing()
@@ -280,6 +282,8 @@ class AkkaPlatform:
     def _list_credentials(self, request: Request) -> dict[str, Any]:
         if self._project(request).name in self.unreadable:
             raise AkkaError(403, "permission denied")
+        if self._project(request).name in self.unavailable:
+            raise AkkaError(503, "try again later")
         project, regions = self._views(request)
         rows = []
         for region in regions:
