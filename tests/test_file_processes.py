@@ -148,3 +148,27 @@ def test_a_saved_plan_is_applied_as_a_whole(gcr: World, tmp_path: Path) -> None:
     done = gcr.run("apply", str(tmp_path / "today.plan"), "--yes", "--processes", "2")
     assert done.code == 2
     assert "--processes is for a file" in done.err
+
+
+@pytest.mark.parametrize("audit", ["-", "syslog:", "syslog:127.0.0.1:514"])
+@pytest.mark.parametrize("command", [("apply",), ("rotate", "--due")])
+def test_an_audit_trail_of_several_processes_needs_a_file(
+    gcr: World, tmp_path: Path, command: tuple[str, ...], audit: str
+) -> None:
+    file = file_of(tmp_path, f"{SHOP}/containers", BASE)
+
+    done = gcr.run(*command, "-f", file, "--yes", "--processes", "2", "--audit", audit)
+
+    assert done.code == 2, done.text
+    assert f"--audit {audit} cannot be combined with --processes" in done.err
+    assert "Pass a file to --audit" in done.err
+    assert gcr.names() == []
+
+
+def test_several_processes_write_one_chain_to_a_file(gcr: World, tmp_path: Path) -> None:
+    file, trail = file_of(tmp_path, f"{SHOP}/containers", BASE), str(tmp_path / "changes.jsonl")
+
+    done = gcr.run("apply", "-f", file, "--yes", "--processes", "2", "--audit", trail)
+
+    assert done.code == 0, done.text
+    assert gcr.run("audit", "verify", trail).code == 0

@@ -47,6 +47,13 @@ async def audited(values: Mapping[str, Any]) -> AsyncIterator[Trail | None]:
             )
 
 
+def goes_to_stream(audit: str | None) -> bool:
+    """Whether a value of `--audit` is stdout or syslog, where each trail is a chain of its own."""
+    from bootstrap.engine.audit_syslog import PREFIX
+
+    return audit is not None and (audit == _STDOUT or audit.startswith(PREFIX))
+
+
 def _sink(values: Mapping[str, Any]) -> Sink:
     """Open what `--audit` names.
 

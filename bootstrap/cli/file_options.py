@@ -78,7 +78,7 @@ PROCESSES = click.option(
     envvar="PULLKEY_PROCESSES",
     metavar="N",
     help="Work on the file in parts, as of --shard, N of them at once in processes of their own: for "
-    "thousands of targets. Needs --yes.",
+    "thousands of targets. Needs --yes, and a file where --audit is passed.",
 )
 _TURN = replace(TIMEOUT, help="How long to wait for the clouds, for each target.")
 CHECK = Option("--check", "For jobs: exit 5 if anything has to be done or is wrong.", kind="switch")

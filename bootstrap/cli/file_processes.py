@@ -2,35 +2,33 @@
 
 A part is as one of `--shard`. Each process works on one part and ends, so that what its targets took is free
 again. The parent reads the file once, before it forks, and makes no call: it starts the processes, passes
-signals on, and prints one report.
+signals on, and prints one report. Once something may have been changed, only a second signal during the work
+ends a process before it has reported that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
-import dataclasses
 import gc
-import json
 import os
 import selectors
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
 from bootstrap.cli import messages
-from bootstrap.cli.file_report import end_of, report
+from bootstrap.cli.file_report import report
+from bootstrap.cli.part_report import Part, PartReport, ends_of
 from bootstrap.cli.secrets import keep_to_ourselves, run_alone
-from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.shards import Shard
 from bootstrap.fleet.target_end import TargetEnd
-from bootstrap.fleet.target_result import TargetResult
-from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, PullkeyError
+from bootstrap.model import early_signals
+from bootstrap.model.errors import ExitCode, Interrupted
 from bootstrap.output.terminal import say
 from bootstrap.plugin.errors import as_user_error
 
@@ -42,24 +40,6 @@ _GC_THRESHOLD = 10_000
 """What the parent has is frozen, so a collection looks at a part's own objects only. The index by which a
 secret is found in a text (`SecretPieces`) takes more than a megabyte until its target is collected.
 """
-
-
-@dataclass
-class Part:
-    """What one process works on, and what it has reported.
-
-    Attributes:
-        label: what progress calls it.
-        pid: of its process; 0 before it has begun.
-        data: what it has sent so far.
-        status: how its process ended, as `os.waitpid` says.
-    """
-
-    registries: Registries
-    label: str
-    pid: int = 0
-    data: bytearray = field(default_factory=bytearray)
-    status: int = 0
 
 
 def work_in_processes(
@@ -79,15 +59,17 @@ def work_in_processes(
     gc.collect()
     gc.freeze()  # a collection in a child would copy the pages that it shares with this process
     crew = _Crew(lambda part, sent: _work_on(part, sent, values, work))
-    crew.run(parts, values["processes"])
-    ends: list[TargetEnd] = []
-    complete = True
-    for part in parts:
-        found, whole = _ends_of(part, values, interrupted=crew.asked > 0)
-        ends += found
-        complete = complete and whole
-    ends.sort(key=lambda one: one.number)
-    return report(ends, command=command, file=registries.name, values=values, trail_is_complete=complete)
+    with _handled(crew.pass_on):  # until the report is printed
+        early_signals.note_changes()
+        crew.run(parts, values["processes"])
+        ends: list[TargetEnd] = []
+        complete = True
+        for part in parts:
+            found, whole = ends_of(part, values)
+            ends += found
+            complete = complete and whole
+        ends.sort(key=lambda one: one.number)
+        return report(ends, command=command, file=registries.name, values=values, trail_is_complete=complete)
 
 
 def _parts_of(registries: Registries, processes: int) -> list[Part]:
@@ -115,12 +97,22 @@ class _Crew:
     def run(self, parts: Sequence[Part], at_once: int) -> None:
         """Work on the parts, the first first. After a signal no further part begins."""
         waiting = list(reversed(parts))
-        with _handled(self._pass_on) as handlers, selectors.DefaultSelector() as pipes:
+        room = at_once
+        with selectors.DefaultSelector() as pipes:
             while self._at_work or (waiting and not self.asked):
-                while waiting and len(self._at_work) < at_once and not self.asked:
+                while waiting and len(self._at_work) < room and not self.asked:
                     part = waiting.pop()
-                    pipes.register(self._start(part, handlers), selectors.EVENT_READ, part)
-                for key, _ in pipes.select():
+                    try:
+                        pipe = self._start(part)
+                    except OSError as error:  # no memory, or too many processes
+                        if self._at_work:
+                            waiting.append(part)
+                            room = len(self._at_work)  # until one has ended
+                        else:
+                            part.error = messages.part_not_started(part.label, error)
+                    else:
+                        pipes.register(pipe, selectors.EVENT_READ, part)
+                for key, _ in pipes.select() if self._at_work else ():
                     part = key.data
                     if data := os.read(key.fd, 65_536):
                         part.data += data
@@ -129,42 +121,51 @@ class _Crew:
                     os.close(key.fd)
                     _, part.status = os.waitpid(part.pid, 0)
                     del self._at_work[part.pid]
+                    room = at_once
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+    def pass_on(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal: every process at work gets it."""
         self.asked += 1
         for pid in self._at_work:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _start(self, part: Part, handlers: Mapping[int, Any]) -> int:
-        """Start the process of a part. Return where it reports."""
-        ours, theirs = os.pipe()
+    def _start(self, part: Part) -> int:
+        """Start the process of a part. Return where it reports.
+
+        Raises:
+            OSError: it could not be started.
+        """
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        ours, theirs = os.pipe()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        parent, pid = os.getpid(), os.fork()
-        if not pid:
+        try:
+            parent, pid = os.getpid(), os.fork()
+            if not pid:
+                self._be_a_part(part, ours, theirs, parent)
+            part.pid = pid
+            self._at_work[pid] = part
+            # The terminal's Ctrl-C reaches this process alone, which passes it on.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.setpgid(pid, pid)
+            if self.asked:  # since `run` looked, and until signals were blocked
+                os.kill(pid, signal.SIGTERM)
+        except OSError:
             os.close(ours)
-            self._be_a_part(part, theirs, handlers, before, parent)
-        # The terminal's Ctrl-C reaches this process alone, which passes it on.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.setpgid(pid, pid)
-        os.close(theirs)
-        part.pid = pid
-        self._at_work[pid] = part
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
+        finally:
+            os.close(theirs)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return ours
 
-    def _be_a_part(
-        self, part: Part, sent: int, handlers: Mapping[int, Any], mask: Any, parent: int
-    ) -> NoReturn:
+    def _be_a_part(self, part: Part, received: int, sent: int, parent: int) -> NoReturn:
         code = ExitCode.FAILED
         try:
+            os.close(received)
             with contextlib.suppress(PermissionError):
                 os.setpgid(0, 0)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            early_signals.interrupt_until_changes()
             _end_with(parent)
             gc.set_threshold(_GC_THRESHOLD)
             self._run(part, sent)
@@ -176,14 +177,14 @@ class _Crew:
 
 
 @contextlib.contextmanager
-def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[Mapping[int, Any]]:
-    """Handle the signals that end a run; those that were ignored stay so. The former handlers are given."""
+def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals that end a run; those that were ignored stay so."""
     former: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
     former = {number: one for number, one in former.items() if one is not signal.SIG_IGN}
     for number in former:
         signal.signal(number, handle)
     try:
-        yield former
+        yield
     finally:
         for number, one in former.items():
             signal.signal(number, one)
@@ -197,64 +198,29 @@ def _end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-# -- what a process reports ----------------------------------------------------------------------------------
-
-
 def _work_on(part: Part, sent: int, values: Mapping[str, Any], work: Work) -> None:
-    """Work on a part in this process, and write its end."""
-    ends: list[TargetEnd] = []
-    complete = True
+    """Work on a part in this process, and write its report. Signals are blocked from the fork to here."""
+    found = PartReport()
 
-    def deliver(found: Sequence[TargetEnd], trail_is_complete: bool) -> None:
-        nonlocal complete
-        ends.extend(found)
-        complete = trail_is_complete
+    def deliver(ends: Sequence[TargetEnd], trail_is_complete: bool) -> None:
+        _ignore_signals()
+        found.ends, found.trail_is_complete = list(ends), trail_is_complete
 
-    error: PullkeyError | None = None
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         run_alone(work({**values, "part": part.registries, "label": part.label, "deliver": deliver}))
-    except PullkeyError as raised:
-        error = raised
-    except Exception as raised:  # noqa: BLE001  - an SDK can raise anything; the other parts continue
-        error = as_user_error(raised)
-    document = {
-        "ends": [dataclasses.asdict(one) for one in ends],
-        "complete": complete,
-        "error": None
-        if error is None
-        else {"what": error.what, "fix": error.fix, "code": error.code, "exit_code": int(error.exit_code)},
-    }
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        found.error = Interrupted("Interrupted")
+    except BaseException as raised:  # noqa: BLE001  - an SDK can raise anything; the other parts continue
+        found.error = as_user_error(raised)
+    finally:
+        _ignore_signals()
+    found.changed = early_signals.changes_made()
     with open(sent, "wb") as stream:
-        stream.write(json.dumps(document).encode())
+        stream.write(found.encoded())
 
 
-def _ends_of(part: Part, values: Mapping[str, Any], *, interrupted: bool) -> tuple[list[TargetEnd], bool]:
-    """The ends of a part's targets, and whether its lines of the audit trail are complete."""
-    nothing = {"ends": [], "complete": True, "error": None}
-    found: Mapping[str, Any] = json.loads(part.data) if part.data else nothing
-    ends = [TargetEnd(**one) for one in found["ends"]]
-    if ends:
-        return ends, found["complete"]
-    error: PullkeyError | None = None
-    if found["error"] is not None:
-        error = PullkeyError(
-            found["error"]["what"], fix=found["error"]["fix"], code=Code(found["error"]["code"])
-        )
-        error.exit_code = ExitCode(found["error"]["exit_code"])
-    elif part.pid and os.WIFSIGNALED(part.status) and not interrupted:
-        error = messages.part_was_killed(part.label, signal.Signals(os.WTERMSIG(part.status)).name)
-    if error is None or error.exit_code is ExitCode.INTERRUPTED:
-        result, code, error = "not begun", ExitCode.INTERRUPTED, None
-    else:
-        result = "refused" if error.exit_code is ExitCode.REFUSED else "failed"
-        code = error.exit_code
-        say(f"{part.label}: {error.what}", sys.stderr)
-    return [
-        end_of(
-            TargetResult(planned=Planned(entry, Action.BLOCKED), result=result, exit_code=code, error=error),
-            file=part.registries.name,
-            scope=lambda one: one.scope,
-            as_json=values["output"] == "json",
-        )
-        for entry in part.registries.entries
-    ], True
+def _ignore_signals() -> None:
+    """Ignore all signals that end a run: from here on, only the report is missing."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from bootstrap.cli import messages
-from bootstrap.cli.audit import audited
+from bootstrap.cli.audit import audited, goes_to_stream
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean, command_as_typed
 from bootstrap.cli.secrets import run_alone
@@ -63,14 +63,17 @@ def run_file_command(
     for key in ("file", "saved"):
         if (path := values.get(key)) is not None and str(path) != "-":
             clean(key, str(path))  # messages name it
-    if changes and values.get("processes", 1) > 1 and not (values["yes"] or values.get("dry_run")):
+    in_processes = values.get("processes", 1) > 1 and not values.get("dry_run")
+    if in_processes and not values["yes"]:
         raise messages.processes_need_yes()
+    if in_processes and goes_to_stream(values["audit"]):
+        raise messages.processes_need_audit_file(values["audit"])
     if changes and not (values["yes"] or values.get("dry_run")):
         from bootstrap.cli.choices import check_can_ask
 
         check_can_ask(preview="preview: pullkey plan -f FILE")
     try:
-        if values.get("processes", 1) > 1 and not values.get("dry_run"):
+        if in_processes:
             from bootstrap.cli.file_processes import work_in_processes
 
             return work_in_processes(registries_of(values), values, work, command)

@@ -41,12 +41,32 @@ def processes_need_a_file() -> UsageProblem:
     )
 
 
-def part_was_killed(label: str, name: str) -> PullkeyError:
-    """The process of a part of a file was killed."""
+def processes_need_audit_file(audit: str) -> UsageProblem:
+    where = "stdout" if audit == "-" else "syslog"
+    return UsageProblem(
+        f"--audit {audit} cannot be combined with --processes: each process would write a chain of its own "
+        f"to {where}, and `pullkey audit verify` would report their lines as changed",
+        fix="Pass a file to --audit, which all processes append to in turn, or leave --processes out.",
+        code=Code.OPTIONS_CONFLICT,
+    )
+
+
+def part_unfinished(label: str, how: str) -> PullkeyError:
+    """The process of a part of a file ended without a complete report. `how`: "was killed (SIGKILL)"."""
     return PullkeyError(
-        f"The process of {label} was killed ({name})",
-        fix="Run it again: it cleans up first, and does only what is left.",
+        f"The process of {label} {how}, and may have changed its targets",
+        fix="Run it again: it cleans up first.",
         code=Code.RUN_UNFINISHED,
+    )
+
+
+def part_not_started(label: str, error: OSError) -> PullkeyError:
+    """No process could be forked for a part of a file."""
+    return PullkeyError(
+        f"No process could be started for {label} ({error.strerror or error}); its targets were not changed",
+        fix="Raise the limits of processes and memory of this host or container, or pass a lower "
+        "--processes. Then run it again.",
+        code=Code.NOT_TRIED,
     )
 
 

@@ -44,6 +44,16 @@ def interrupt_from_here() -> None:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _interrupt)
 
 
+def interrupt_until_changes() -> None:
+    """In a forked process: raise KeyboardInterrupt at a signal until `note_changes`, and ignore signals after
+    that, so that the process reports what it has changed.
+    """
+    _State.received = _State.changes_made = False  # of the process that was forked
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt_until_changes)
+
+
 def received() -> bool:
     """Whether a signal has arrived: the KeyboardInterrupt may have been lost, as in a destructor."""
     return _State.received
@@ -67,3 +77,8 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     _State.received = True
     raise KeyboardInterrupt
+
+
+def _interrupt_until_changes(number: int, frame: FrameType | None) -> None:
+    if not _State.changes_made:
+        _interrupt(number, frame)
