@@ -62,7 +62,7 @@ def test_a_key_that_is_enabled_again(gcr: World, tmp_path: Path) -> None:
     trail = tmp_path / "trail.jsonl"
     gcr.onboard()
     gcr.run("rotate", NAME, "--yes", env=UNNAMED)
-    assert gcr.run("rotate", NAME, "--restore", "--audit", str(trail), env=UNNAMED).code == 0
+    assert gcr.run("rotate", NAME, "--restore", "--yes", "--audit", str(trail), env=UNNAMED).code == 0
     assert_named(lines_of(trail))
 
 

@@ -429,7 +429,7 @@ def test_one_registry_at_a_time_leaves_the_same_trail(gcr: World, tmp_path: Path
     trail = str(tmp_path / "changes.jsonl")
     gcr.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/tools", "--audit", trail)
     gcr.run("rotate", TOOLS, "--yes", "--overlap", "0", "--audit", trail)
-    gcr.run("rotate", TOOLS, "--restore", "--audit", trail)
+    gcr.run("rotate", TOOLS, "--restore", "--yes", "--audit", trail)
     gcr.run("offboard", TOOLS, "--yes", "--audit", trail)
     lines = [json.loads(line) for line in Path(trail).read_text().splitlines()]
     steps = [one["step"] for one in lines]

@@ -137,8 +137,7 @@ def rotate(**values: Any) -> int:
         values["due"] = True
     if values["restore"] and (values["all"] or values["due"]):
         raise messages.restore_needs_name()
-    if not values["restore"]:
-        _needs_terminal_or_yes(values)
+    _needs_terminal_or_yes(values)
     secret = read_stdin("--secret-stdin") if values["secret_stdin"] else None
     if secret is not None and values["all"]:
         raise messages.secret_stdin_needs_name()

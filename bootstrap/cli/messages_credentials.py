@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import LeftOver, PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import did_you_mean
 
 
@@ -105,6 +106,21 @@ def only_secret_is_there(name: str, scope: str) -> Iterable[str]:
         "  If it was registered a moment ago: run this again in a while.",
         f"  If a registration or an offboarding of it was cut off on another machine: {_OFFBOARD_AGAIN}",
     )
+
+
+def key_would_be_restored(link: KeyRef) -> str:
+    return (
+        f"Key {link.replaces} is disabled, and would be enabled again until the next rotation. "
+        f"Akka would continue with key {link.key_id}."
+    )
+
+
+def question_to_restore(link: KeyRef) -> str:
+    return f"Enable key {link.replaces} again until the next rotation?"
+
+
+def key_is_enabled(key_id: str) -> str:
+    return f"Key {key_id} is enabled already."
 
 
 def service_image_not_shown(name: str) -> StepFailed:

@@ -81,7 +81,7 @@ class ProjectCommand:
         from bootstrap.engine.locate import find
 
         context = self.context
-        if not values["dry_run"]:
+        if not values["dry_run"] or values.get("restore"):  # only a login shows whether a key is disabled
             instead = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes < FILE"
             context = replace(context, ask_secret=asker(secret, instead=instead))
         located = await find(held, context, image=values["image"])

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import do_planned, open_file, registries_of
 from bootstrap.cli.options import command_as_typed
 from bootstrap.cli.project_command import (
+    ManagedCredential,
     ProjectCommand,
     each_credential,
     open_project,
 )
 from bootstrap.model.change import Change
-from bootstrap.model.errors import ExitCode
+from bootstrap.model.errors import Declined, ExitCode
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned
     from bootstrap.model.akka_record import HeldCredential
     from bootstrap.model.key_facts import KeyFacts
+    from bootstrap.model.key_ref import KeyRef
     from bootstrap.model.secret import Secret
+    from bootstrap.plugin.session import Session
 
 
 async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -47,21 +52,15 @@ async def _rotate_one(
     secret: Secret | None,
 ) -> int:
     from bootstrap.engine.health import due
-    from bootstrap.engine.key_retirement import restore
     from bootstrap.engine.run_options import RunOptions
     from bootstrap.output.json_documents import run_document
     from bootstrap.output.summary import tell_end
 
     located, managed = await command.locate("rotate", held, values, secret)
     command.record(located)
-    target, session, context, link = managed.target, managed.session, managed.context, managed.link
+    session, context, link = managed.session, managed.context, managed.link
     if values["restore"]:
-        with command.assembly.journal(command.scope, held.name, target.lock_key).locked():
-            who = await session.connect()
-            restored = await restore(session, link)
-            context.audit(Change("restore", restored, "done", link.replaces, who))
-            say(restored, sys.stderr)
-        return ExitCode.DONE
+        return await _restore_one(command, held, managed, values)
     context.new_key = True
     why, key = "", None
     if values["due"]:
@@ -98,6 +97,49 @@ async def _rotate_one(
     tell_end(outcome, run=run, show_commands=False, handover=None, verbose=command.verbose)
     command.results.append(_word_for(run, outcome))
     return outcome.exit_code
+
+
+async def _restore_one(
+    command: ProjectCommand, held: HeldCredential, managed: ManagedCredential, values: Mapping[str, Any]
+) -> int:
+    """Enable the key again that the last rotation has disabled, after a confirmation."""
+    from bootstrap.engine.key_retirement import restore
+
+    session, link = managed.session, managed.link
+    journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
+    with contextlib.nullcontext() if values["dry_run"] else journal.locked():
+        who = await session.connect()
+        if values["dry_run"] or not values["yes"]:
+            nothing = await _nothing_to_restore(session, link)
+            if nothing or values["dry_run"]:
+                say(nothing or messages.key_would_be_restored(link), sys.stderr)
+                say("No changes were made.", sys.stderr)
+                return ExitCode.DONE
+            if not command.reporter.confirm(messages.question_to_restore(link)):
+                raise Declined
+        restored = await restore(session, link)
+        managed.context.audit(Change("restore", restored, "done", link.replaces, who))
+        say(restored, sys.stderr)
+    return ExitCode.DONE
+
+
+async def _nothing_to_restore(session: Session, link: KeyRef) -> str:
+    """Why the replaced key need not be enabled, in a sentence; "" if it is disabled.
+
+    Raises:
+        PullkeyError: there is no such key, or the cloud does not show it.
+    """
+    from bootstrap.engine import messages as of_engine
+    from bootstrap.plugin.retry import read_twice
+
+    if not link.replaces:
+        raise of_engine.no_key_to_restore()
+    replaced = await read_twice(lambda: session.key.facts(link.replaces))
+    if replaced is None:
+        raise of_engine.key_to_restore_was_deleted(link.replaces)
+    if not session.key.can_disable:
+        return of_engine.key_never_disabled(link.replaces)
+    return "" if replaced.disabled else messages.key_is_enabled(link.replaces)
 
 
 def _word_for(run: TargetOperation, outcome: Result) -> str:

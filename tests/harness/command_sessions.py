@@ -62,7 +62,7 @@ _SINGLE = (
     f"list --check {SHOP}",
     "@ well",
     f"rotate --all --due --yes {SHOP}",
-    f"rotate {CONTAINERS} {SHOP} --restore",
+    f"rotate {CONTAINERS} {SHOP} --restore --yes",
     f"rotate nonesuch {SHOP} --yes",
     f"offboard {CONTAINERS} {SHOP} --dry-run",
     "@ fault akka.docker.remove-credentials=403",

@@ -1,0 +1,65 @@
+"""`rotate --restore` enables a key, so it asks first, and with --dry-run it only says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.testing.harness.world import World
+from tests.harness.google_state import NAME, account
+from tests.harness.terminal import run_in_terminal
+
+
+@pytest.fixture
+def replaced(gcr: World) -> Any:
+    """The key that a rotation has disabled."""
+    assert gcr.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/containers").code == 0
+    link = KeyRef.parse(gcr.held(NAME).email)
+    assert link is not None
+    assert gcr.run("rotate", NAME, "--yes", "--overlap", "0").code == 0
+    key = account(gcr).keys[link.key_id]
+    assert key.disabled
+    return key
+
+
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(gcr: World, replaced: Any) -> None:
+    before = gcr.changes()
+    done = gcr.run("rotate", NAME, "--restore", "--dry-run")
+    assert done.code == 0, done.text
+    assert f"Key {replaced.id} is disabled, and would be enabled again" in done.err
+    assert "No changes were made." in done.err
+    assert gcr.changes() == before
+    assert replaced.disabled
+
+
+def test_a_dry_run_says_why_there_is_nothing_to_be_done(gcr: World, replaced: Any) -> None:
+    assert gcr.run("rotate", NAME, "--restore", "--yes").code == 0
+    done = gcr.run("rotate", NAME, "--restore", "--dry-run")
+    assert done.code == 0, done.text
+    assert f"Key {replaced.id} is enabled already." in done.err
+    del account(gcr).keys[replaced.id]
+    done = gcr.run("rotate", NAME, "--restore", "--dry-run")
+    assert done.code == 1, done.text
+    assert f"Key {replaced.id} is deleted, which cannot be taken back" in done.err
+
+
+def test_without_a_terminal_it_needs_yes(gcr: World, replaced: Any) -> None:
+    done = gcr.run("rotate", NAME, "--restore")
+    assert done.code == 2, done.text
+    assert "Pass --yes to proceed or --dry-run to preview" in done.err
+    assert replaced.disabled
+    done = gcr.run("rotate", NAME, "--restore", "--yes")
+    assert done.code == 0, done.text
+    assert not replaced.disabled
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 130), ("y", 0)])
+def test_in_a_terminal_it_asks(gcr: World, replaced: Any, answer: str, code: int) -> None:
+    ended, shown = run_in_terminal(gcr, "rotate", NAME, "--restore", answer=answer)
+    assert ended == code, shown
+    assert "[y/N]" in shown
+    assert replaced.disabled is (answer == "n")
+    if answer == "n":
+        assert "No changes were made" in shown
