@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bootstrap.model.deadline import Deadline
 from bootstrap.model.key_ref import KeyRef
+from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.entry_points import load
 from bootstrap.sandbox.akka_projects import DOCKER_TYPE, AkkaCredential, AkkaProject, AkkaSecret, Scope
 from bootstrap.testing.harness.credential_life import Life, living
 from bootstrap.testing.harness.fork_server import fork_server
@@ -148,6 +152,31 @@ def test_a_lost_key_is_not_deleted_while_a_project_cannot_be_read(gcr: World, tm
 
     assert done.code == 0, done.text
     assert pulls(gcr.running.environment, held, patience=0), done.text
+
+
+@pytest.mark.parametrize(
+    ("provider", "values"),
+    [
+        ("gcr", {"server": "europe-west1-docker.pkg.dev/acme-shop/containers"}),
+        ("harbor", {"registry": "harbor.example.com", "project": "shop", "user": "ops"}),
+        ("gitlab", {"project": "8271"}),
+    ],
+)
+def test_an_identity_recognises_its_key_in_an_email_that_akka_has_cut(
+    provider: str, values: dict[str, str]
+) -> None:
+    plugin = load(provider)
+    options = {one.key: None for one in plugin.options}
+    context = RunContext(Deadline(30), lambda _: None, lambda _: None)
+    target: Any = plugin.target({**options, **values})
+    if provider == "gitlab":
+        target.seen["url"] = "https://gitlab.com"
+    keys = plugin.open(target, context).key
+    example = keys.example_ref()
+    assert example is not None
+    assert keys.owns(example)
+    assert keys.owns(dataclasses.replace(example, domain=example.domain[:-4]))
+    assert not keys.owns(dataclasses.replace(example, domain="elsewhere.example"))
 
 
 def test_a_rotation_leaves_the_old_key_valid_where_another_project_cannot_be_read_now() -> None:

@@ -82,10 +82,10 @@ class TokenFacts(RegistrySession):
                 return token
         return None
 
-    async def links_to(self, token: Token) -> list[KeyRef]:
+    async def links_to(self, token: Token, *, anew: bool = False) -> list[KeyRef]:
         """The passwords of a token that Akka's records name, in all projects that can be read."""
         server = await self.server()
-        in_use = await self.context.keys_in_use()
+        in_use = await self.context.keys_in_use(anew=anew)
         return [one for one in in_use.links if one.name == token.name and same_registry(one.domain, server)]
 
 

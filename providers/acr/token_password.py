@@ -178,11 +178,15 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
                 return slot
         return None
 
-    async def slots_of_new_passwords(self, token: Token) -> set[str]:
+    async def slots_of_new_passwords(self, token: Token, *, anew: bool = False) -> set[str]:
         """Where the passwords are that records of Akka's name, and that are so new that a read may not
         show them yet.
         """
-        return {slot_of(link.key_id) for link in await self._session.links_to(token) if is_new(link.key_id)}
+        return {
+            slot_of(link.key_id)
+            for link in await self._session.links_to(token, anew=anew)
+            if is_new(link.key_id)
+        }
 
     async def _clear(self, token: Token, found: SlotPassword) -> None:
         """Remove a password of a token.
@@ -199,7 +203,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         async def clear() -> None:
             named: set[str] = set()
             with contextlib.suppress(PullkeyError):
-                named = await self.slots_of_new_passwords(token)
+                named = await self.slots_of_new_passwords(token, anew=True)
             now = await session.token_shown() or token
             there = now.slot(found.slot)
             if there is not None and there.created != found.created:

@@ -89,8 +89,9 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
     def owns(self, link: KeyRef) -> bool:
+        # Akka may have cut a long e-mail, at the end of its domain.
         target = self._target
-        return link.name == LINKS[target.level] and link.domain in (target.domain, "")
+        return link.name == LINKS[target.level] and target.domain.startswith(link.domain)
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
         """Compare the end of the name, which is the key's own; the server can change what precedes it."""
