@@ -17,6 +17,7 @@ from bootstrap.cli.file_work import (
     code_of_plan,
     do_planned,
     open_file,
+    part_of,
     registries_of,
     run_file_command,
     style_of_plan,
@@ -157,7 +158,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
     ):
         code = ExitCode.DRIFT
     if values["save"]:
-        save(Path(values["save"]), registries, plan)
+        save(Path(values["save"]), registries, plan, part_of(values))
     tell_github_plan(registries.name, plan)
     if job.as_json:
         print_document(plan_document(registries, plan, code, job.workspace.scope))
@@ -180,7 +181,7 @@ async def _apply(values: Mapping[str, Any]) -> int:
         registries = registries_of(values)
         async with open_file(registries, values) as job:
             return await do_planned(job, "apply")
-    registries, marks = saved(values["saved"])
+    registries, marks = saved(values["saved"], part_of(values))
     async with open_file(registries, values) as job:
 
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:

@@ -13,6 +13,7 @@ from bootstrap.files.output_file import OutputFile
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.registries import Registries, parse_entries
+from bootstrap.fleet.shards import INDEX, Shard
 from bootstrap.model import clock
 
 _PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
@@ -29,8 +30,8 @@ def file_of_plan(path: Path) -> OutputFile:
     return OutputFile(path, "--save", "a plan", _BEGINNING)
 
 
-def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
-    """Write a plan to a file, with a digest of its content.
+def save(path: Path, registries: Registries, plan: Sequence[Planned], part: Shard | None) -> None:
+    """Write a plan to a file, with a digest of its content; `part` is the part of the file that it is for.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -39,6 +40,7 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned]) -> None:
         _PLAN: _VERSION,
         "file": registries.name,
         "made": clock.now().isoformat(timespec="seconds"),
+        "part": str(part or ""),
         "targets": [{"entry": dict(one.entry.raw), "mark": dict(one.mark)} for one in plan],
     }
     file_of_plan(path).write(json.dumps({**document, _DIGEST: _digest(document)}, indent=1) + "\n")
@@ -49,11 +51,15 @@ def _digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
+def saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str, Any]]]:
     """The targets of a saved plan, and what was planned for each.
 
+    Args:
+        path: of the plan.
+        here: the part of this Pod, if it is one of an Indexed Job.
+
     Raises:
-        UsageProblem: it cannot be read, or is not a plan.
+        UsageProblem: it cannot be read, is not a plan, or is not the plan of this Pod's part.
     """
     try:
         document = json.loads(read_file(path, _MOST_BYTES))
@@ -67,6 +73,9 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
         raise messages.plan_of_other_version(path)
     if document.pop(_DIGEST, None) != _digest(document):
         raise messages.plan_edited(path)
+    part = str(document.get("part") or "")
+    if here is not None and part != str(here):
+        raise messages.plan_of_another_part(path, part, str(here), INDEX)
     try:
         entries = [dict(one["entry"]) for one in document["targets"]]
         marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
@@ -78,10 +87,13 @@ def saved(path: Path) -> tuple[Registries, list[Mapping[str, Any]]]:
 
 
 def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
-    """What differs from a saved plan, one line each; a target with nothing left to do does not differ."""
+    """What differs from a saved plan, one line each; a target with nothing left to do does not differ.
+
+    A target whose key could not be seen may have something left to do.
+    """
     return [
         f"{one.entry.name}: {mark.get('action')} was planned, and now it is {one.action}: "
-        f"{'; '.join(one.reasons)}"
+        f"{one.not_seen or '; '.join(one.reasons)}"
         for mark, one in zip(marks, now, strict=True)
-        if one.action is not Action.KEEP and dict(one.mark) != dict(mark)
+        if (one.action is not Action.KEEP or one.not_seen) and dict(one.mark) != dict(mark)
     ]

@@ -1,0 +1,78 @@
+"""A saved plan is applied as saved, or refused: what can no longer be seen is not done, and a Pod of an
+Indexed Job does no other Pod's part.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from bootstrap.testing.harness.world import World
+from tests.harness.docker_hub_state import our_pats
+from tests.harness.registries_file import TWO_TARGETS
+
+FILE = """version: 1
+targets:
+  - {provider: docker-hub, hub-user: acmebot, login: 'env:HUB', rotate-after: 60d}
+"""
+LOGIN = {"HUB": "sandbox-password"}
+
+
+@pytest.fixture
+def rotation(hub: World, tmp_path: Path) -> str:
+    """A plan that replaces a token of 70 days, whose age only a login shows."""
+    file, plan = tmp_path / "registries.yaml", tmp_path / "today.plan"
+    file.write_text(FILE)
+    assert hub.run("apply", "-f", str(file), "--yes", env=LOGIN).code == 0
+    for token in our_pats(hub):
+        token.created -= dt.timedelta(days=70)
+    done = hub.run("plan", "-f", str(file), "--save", str(plan), env=LOGIN)
+    assert "1 to rotate" in done.out, done.text
+    return str(plan)
+
+
+def test_a_rotation_whose_key_cannot_be_seen_any_more_does_not_count_as_done(
+    hub: World, rotation: str
+) -> None:
+    before = hub.changes()
+    done = hub.run("apply", rotation, "--yes")
+    assert done.code == 3, done.text
+    assert "rotate was planned, and now it is keep: not seen: " in done.err
+    assert hub.changes() == before
+
+
+def test_a_rotation_that_is_done_already_does(hub: World, rotation: str) -> None:
+    assert hub.run("apply", rotation, "--yes", env=LOGIN).code == 0
+    before = hub.changes()
+    assert hub.run("apply", rotation, "--yes", env=LOGIN).code == 0
+    assert hub.changes() == before
+
+
+def pod(index: int) -> dict[str, str]:
+    return {"JOB_COMPLETION_INDEX": str(index), "JOB_COMPLETIONS": "2"}
+
+
+@pytest.mark.parametrize(
+    ("planned_in", "is_of"), [({}, "a plan of a whole file"), (pod(1), "a plan of part 2/2")]
+)
+def test_a_pod_of_an_indexed_job_refuses_a_plan_that_is_not_of_its_part(
+    gcr: World, tmp_path: Path, planned_in: dict[str, str], is_of: str
+) -> None:
+    file, plan = tmp_path / "registries.yaml", str(tmp_path / "today.plan")
+    file.write_text(TWO_TARGETS)
+    gcr.run("plan", "-f", str(file), "--save", plan, env=planned_in)
+    done = gcr.run("apply", plan, "--yes", env=pod(0))
+    assert done.code == 2, done.text
+    assert f"{is_of}, and JOB_COMPLETION_INDEX says that this Pod does part 1/2" in done.err
+    assert gcr.changes() == []
+
+
+def test_a_pod_of_an_indexed_job_applies_the_plan_of_its_part(gcr: World, tmp_path: Path) -> None:
+    file, plan = tmp_path / "registries.yaml", str(tmp_path / "today.plan")
+    file.write_text(TWO_TARGETS)
+    assert gcr.run("plan", "-f", str(file), "--save", plan, env=pod(0)).code == 0
+    done = gcr.run("apply", plan, "--yes", env=pod(0))
+    assert done.code == 0, done.text
+    assert len(gcr.names()) == 2
