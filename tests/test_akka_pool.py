@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet.akka_pool import AkkaPool, PooledAkkaCli
 from bootstrap.fleet.scheduler import TurnDeadline
 from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_facts import KeyFacts
@@ -34,13 +36,15 @@ class Calls:
     """The calls of the Akka CLI; a listing shows their number as the name of its only credential.
 
     Attributes:
-        listed: what each next listing of a project shows instead.
+        listed: what each next listing of a project shows instead; the last one is repeated.
+        asked: how often each command was run.
     """
 
     def __init__(self) -> None:
         self.seconds = CALL
         self.count = 0
         self.listed: dict[str, list[list[dict[str, str]]]] = {}
+        self.asked: Counter[tuple[str, ...]] = Counter()
 
     async def run_group(self, argv: Sequence[str], *, seconds: float, **_: Any) -> ProcessResult:
         self.count += 1
@@ -48,13 +52,14 @@ class Calls:
         await asyncio.sleep(min(self.seconds, seconds))
         if seconds < self.seconds:
             raise TookTooLong
+        self.asked[tuple(argv)] += 1
         if argv[1:3] == ["projects", "list"]:
             return _prints(
                 [{"friendly_name": name, "owner": {"friendly_name": "acme"}} for name in self.listed]
             )
         for name, listings in self.listed.items():
             if f"--project={name}" in argv:
-                return _prints(listings.pop(0))
+                return _prints(listings[min(self.asked[tuple(argv)], len(listings)) - 1])
         return ProcessResult(0, f'[{{"name": "n{number}", "server": "s", "username": "u"}}]'.encode(), b"")
 
 
@@ -180,3 +185,19 @@ def test_a_key_that_one_listing_passes_over_is_not_reported_at_the_end_of_a_file
             return await unrecorded_keys(session, akka, set(), "")
 
     assert play(reported()) == []
+
+
+def test_a_shared_listing_is_parsed_once_and_its_list_is_each_reader_s_own(
+    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
+) -> None:
+    """With thousands of targets in one Akka project, parsing it for each would take most of the time."""
+
+    async def two() -> tuple[list[HeldCredential], list[HeldCredential]]:
+        akka = PooledAkkaCli(AkkaScope("shop"), TurnDeadline(TURN), lambda _: None, "akka", pool=AkkaPool(8))
+        with akka.pool.reading():
+            return await akka.credentials(), await akka.credentials()
+
+    first, second = play(two())
+    assert first[0] is second[0]
+    first.clear()
+    assert [one.name for one in second] == ["n1"]

@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bootstrap.akka import messages
@@ -55,14 +56,14 @@ class AkkaCli(ProjectLookup):
         answer = await self._read(["docker", "list-credentials", *scope, "-o", "json"])
         if answer.code == 0:
             with contextlib.suppress(Unreadable):
-                return merge_regions(parse_credentials(answer.out))
+                return list(_credentials_in(answer.out))
         # CLIs before 3.0.4 have no JSON output for it.
         answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise messages.command_failed("akka docker list-credentials", answer.error_text)
         # The form of an empty list is not published: no output in either form, with exit code 0, counts as
         # one.
-        return merge_regions(parse_credentials(answer.out)) if answer.out.strip() else []
+        return list(_credentials_in(answer.out)) if answer.out.strip() else []
 
     async def credential(self, secret_name: str) -> HeldCredential | None:
         """The credential with this name, or None."""
@@ -257,6 +258,16 @@ class AkkaCli(ProjectLookup):
                 return None, []
             raise messages.command_failed("akka services get", answer.error_text)
         return parse_service(answer.out)
+
+
+@lru_cache(maxsize=4)
+def _credentials_in(text: str) -> tuple[HeldCredential, ...]:
+    """The credentials in a listing, parsed once for all targets of a file that share the answer.
+
+    Raises:
+        Unreadable: the text has no known form.
+    """
+    return tuple(merge_regions(parse_credentials(text)))
 
 
 def _was_removed(answer: CliAnswer, command: str) -> bool:
