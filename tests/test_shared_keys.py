@@ -207,3 +207,17 @@ def test_an_offboarding_is_refused_where_another_project_cannot_be_read_now() ->
         assert "Akka project billing could not be read" in refused.err
         assert life.there() == there
         assert works(life, held)
+
+
+def test_a_key_is_kept_for_the_grace_period_of_each_credential_that_replaced_it() -> None:
+    with living("acr") as life:
+        life.onboard()
+        held = copied(life)
+        assert life.command("rotate", life.name).code == 0
+        billing = {"PULLKEY_AKKA_PROJECT": "billing"}
+        assert life.world.run("rotate", "copied", "--yes", env=billing).code == 0
+
+        again = life.command("rotate", life.name)
+
+        assert again.code == 0, again.text
+        assert works(life, held), again.text

@@ -108,10 +108,11 @@ class Place:
 
 @dataclass(frozen=True)
 class KeyHolders:
-    """Where Akka holds each key, in all projects that can be read; without the keys that they replaced.
+    """Where Akka holds each key, in all projects that can be read.
 
     Args:
-        by_id: the references to each key and their places, by the key's id in lower case.
+        by_id: the references to each key and their places, by the key's id in lower case; also by the id of
+            the key that it has replaced.
         unread: the projects that could not be read for a reason that will pass.
     """
 
@@ -122,6 +123,11 @@ class KeyHolders:
         """The places of one key."""
         same = self.by_id.get(link.key_id.casefold(), ())
         return {place for one, place in same if is_same_key(one, link)}
+
+    def replaced_by(self, link: KeyRef) -> list[tuple[KeyRef, Place]]:
+        """The keys that have replaced one, and their places."""
+        same = self.by_id.get(link.key_id.casefold(), ())
+        return [(one, place) for one, place in same if is_same_key(replace(one, key_id=one.replaces), link)]
 
 
 async def key_holders(akka: AkkaCli) -> KeyHolders:
@@ -143,8 +149,8 @@ async def key_holders(akka: AkkaCli) -> KeyHolders:
             continue
         for held in answer:
             for link in held.links:
-                found = (link.replacing(""), Place.of(project, held.name))
-                by_id.setdefault(link.key_id.casefold(), []).append(found)
+                for key_id in filter(None, (link.key_id, link.replaces)):
+                    by_id.setdefault(key_id.casefold(), []).append((link, Place.of(project, held.name)))
     return KeyHolders(by_id, unread)
 
 

@@ -243,6 +243,11 @@ def held_as(project: str, name: str) -> str:
     return f"{name} of Akka project {project}" if project else f"Akka's {name}"
 
 
+def may_go_back(project: str, name: str) -> str:
+    """A credential that has replaced a key, in whose grace period the key is."""
+    return f"{held_as(project, name)}, which may still go back to it,"
+
+
 def stays_valid(key_id: str, holder: str) -> str:
     return f"Key {key_id} stays valid: {holder} has it too"
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import Place, key_holders, keys_in_use
+from bootstrap.akka.records import KeyHolders, Place, key_holders, keys_in_use
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Journal
-from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
+from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey, grace_over
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.preflight import Preflight, PreflightResult
 from bootstrap.engine.pull_check import HandshakeStep
@@ -30,6 +31,9 @@ from bootstrap.plugin.recorded_key import usable_key, username_in_akka
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import State, Step, StepStatus
 from bootstrap.registry import Patience
+
+_GRACE = dt.timedelta(hours=24)
+"""As `--keep-old` by default: how long another credential may go back to the key that it has replaced."""
 
 
 class TargetOperation(Operation):
@@ -91,7 +95,7 @@ class TargetOperation(Operation):
             patience=self._patience,
         )
         self.clear = DeleteReplacedKey(
-            session, context, grace=options.grace, key_pending=key_pending, others_hold=self._others_hold
+            session, context, grace=options.grace, key_pending=key_pending, others_hold=self._others_need
         )
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
         if options.grace is not None:
@@ -111,10 +115,7 @@ class TargetOperation(Operation):
 
         All targets of a command share what was read, unless it is read `anew` or was not complete.
         """
-        holders = self.context.shared.get(
-            ("akka", "holders of keys", self.akka.scope.context),
-            lambda: AsyncOnce(lambda: key_holders(self.akka), passing=lambda _: True),
-        )
+        holders = self._holders()
         if anew:
             holders.invalidate()
         found = await holders()
@@ -125,6 +126,24 @@ class TargetOperation(Operation):
             holders.invalidate()
             return messages.may_be_held(found.unread[0])
         return ""
+
+    async def _others_need(self, link: KeyRef, *, anew: bool = False) -> str:
+        """As `_others_hold`; also a credential that has replaced the key, in whose grace period it is."""
+        if holder := await self._others_hold(link, anew=anew):
+            return holder
+        own = Place.of(await self.akka.shown(), self.options.secret_name)
+        for newer, place in (await self._holders()()).replaced_by(link):
+            if place != own and not grace_over(
+                await self.session.key.facts(newer.key_id), self.options.grace or _GRACE
+            ):
+                return messages.may_go_back(place.project, place.name)
+        return ""
+
+    def _holders(self) -> AsyncOnce[KeyHolders]:
+        return self.context.shared.get(
+            ("akka", "holders of keys", self.akka.scope.context),
+            lambda: AsyncOnce(lambda: key_holders(self.akka), passing=lambda _: True),
+        )
 
     async def _place(self) -> str:
         await self._examination.akka_problems()  # reads the names, unless the command has
