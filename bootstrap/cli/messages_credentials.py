@@ -119,10 +119,6 @@ def question_to_restore(link: KeyRef) -> str:
     return f"Enable key {link.replaces} again until the next rotation?"
 
 
-def key_is_enabled(key_id: str) -> str:
-    return f"Key {key_id} is enabled already."
-
-
 def service_image_not_shown(name: str) -> StepFailed:
     return StepFailed(f"Akka does not show the image of the service {name}", code=Code.AKKA_FAILED)
 

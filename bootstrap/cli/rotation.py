@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned
     from bootstrap.model.akka_record import HeldCredential
     from bootstrap.model.key_facts import KeyFacts
-    from bootstrap.model.key_ref import KeyRef
     from bootstrap.model.secret import Secret
-    from bootstrap.plugin.session import Session
 
 
 async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) -> int:
@@ -103,14 +101,14 @@ async def _restore_one(
     command: ProjectCommand, held: HeldCredential, managed: ManagedCredential, values: Mapping[str, Any]
 ) -> int:
     """Enable the key again that the last rotation has disabled, after a confirmation."""
-    from bootstrap.engine.key_retirement import restore
+    from bootstrap.engine.key_retirement import nothing_to_restore, restore
 
     session, link = managed.session, managed.link
     journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
     with contextlib.nullcontext() if values["dry_run"] else journal.locked():
         who = await session.connect()
         if values["dry_run"] or not values["yes"]:
-            nothing = await _nothing_to_restore(session, link)
+            nothing = await nothing_to_restore(session, link)
             if nothing or values["dry_run"]:
                 say(nothing or messages.key_would_be_restored(link), sys.stderr)
                 say("No changes were made.", sys.stderr)
@@ -121,25 +119,6 @@ async def _restore_one(
         managed.context.audit(Change("restore", restored, "done", link.replaces, who))
         say(restored, sys.stderr)
     return ExitCode.DONE
-
-
-async def _nothing_to_restore(session: Session, link: KeyRef) -> str:
-    """Why the replaced key need not be enabled, in a sentence; "" if it is disabled.
-
-    Raises:
-        PullkeyError: there is no such key, or the cloud does not show it.
-    """
-    from bootstrap.engine import messages as of_engine
-    from bootstrap.plugin.retry import read_twice
-
-    if not link.replaces:
-        raise of_engine.no_key_to_restore()
-    replaced = await read_twice(lambda: session.key.facts(link.replaces))
-    if replaced is None:
-        raise of_engine.key_to_restore_was_deleted(link.replaces)
-    if not session.key.can_disable:
-        return of_engine.key_never_disabled(link.replaces)
-    return "" if replaced.disabled else messages.key_is_enabled(link.replaces)
 
 
 def _word_for(run: TargetOperation, outcome: Result) -> str:

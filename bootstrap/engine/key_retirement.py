@@ -210,11 +210,11 @@ def _deleted(key_id: str, *, gone: bool) -> Done:
     return _done_saying(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
 
 
-async def restore(session: Session, link: KeyRef) -> str:
-    """Enable the key that a rotation has disabled. Return the outcome as a sentence.
+async def nothing_to_restore(session: Session, link: KeyRef) -> str:
+    """Why the replaced key need not be enabled, in a sentence; "" if it is disabled.
 
     Raises:
-        PullkeyError: there is no such key, or the cloud refuses.
+        PullkeyError: there is no such key, or the cloud does not show it.
     """
     if not link.replaces:
         raise messages.no_key_to_restore()
@@ -223,8 +223,17 @@ async def restore(session: Session, link: KeyRef) -> str:
         raise messages.key_to_restore_was_deleted(link.replaces)
     if not session.key.can_disable:
         return messages.key_never_disabled(link.replaces)
-    if not replaced.disabled:
-        return f"Key {link.replaces} is enabled already."
+    return "" if replaced.disabled else f"Key {link.replaces} is enabled already."
+
+
+async def restore(session: Session, link: KeyRef) -> str:
+    """Enable the key that a rotation has disabled. Return the outcome as a sentence.
+
+    Raises:
+        PullkeyError: there is no such key, or the cloud refuses.
+    """
+    if nothing := await nothing_to_restore(session, link):
+        return nothing
     await session.key.switch(link.replaces, on=True)
     return messages.key_restored(link)
 
