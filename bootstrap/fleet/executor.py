@@ -208,7 +208,7 @@ class Executor:
         work = self.workspace.offboarding(entry, located, options)
         self._at_work[entry.number] = work
         outcome = await work.execute()
-        removed = [one.detail for one in outcome.removals if one.result == "removed"]
+        removed = [one.detail for one in outcome.removals if one.result == "removed" and one.detail]
         # What it cleaned up first is in the audit trail.
         return TargetResult.of(planned, outcome, key_id=planned.key_id, detail="; ".join(removed), undone=[])
 
