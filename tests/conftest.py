@@ -28,6 +28,7 @@ from providers.docker_hub.emulator.seed import PASSWORD
 from providers.gitlab.emulator.seed import ACCESS_TOKENS
 from providers.harbor.emulator.seed import PASSWORD as HARBOR_PASSWORD
 from tests.harness.rsa_key_pool import use_a_pool
+from tests.harness.virtual_time import Play, virtual_time
 
 if TYPE_CHECKING:  # each imports a cloud's SDKs
     from tests.harness.azure_sandbox import Azure
@@ -144,6 +145,13 @@ def pytest_collection_finish() -> None:
     """Seven thousand tests and what they import stay; each search for rings would go through them."""
     gc.freeze()
     gc.set_threshold(50_000)
+
+
+@pytest.fixture
+def play() -> Iterator[Play]:
+    """Runs coroutines on a clock on which minutes pass in no time."""
+    with virtual_time() as run:
+        yield run
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +22,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_facts import KeyFacts
-from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
+from tests.harness.virtual_time import Play
 
 TURN = 10.0
 """The `--timeout` of each target, in seconds."""
@@ -74,15 +73,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return calls
 
 
-@pytest.fixture
-def play() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """Runs it on a clock on which minutes pass in no time."""
-    loop = VirtualLoop()
-    with clock.use(VirtualClock(loop, random.Random(0))):
-        yield loop.run_until_complete
-    loop.close()
-
-
 class Targets:
     """Targets of one Akka project: each reads its credentials when so much of its turn is over."""
 
@@ -106,7 +96,7 @@ class Targets:
 
 
 def test_a_target_whose_time_is_over_does_not_fail_those_that_share_its_listing(
-    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
+    calls: Calls, play: Play
 ) -> None:
     async def three() -> Sequence[str]:
         targets = Targets()
@@ -117,9 +107,7 @@ def test_a_target_whose_time_is_over_does_not_fail_those_that_share_its_listing(
     assert calls.count == 2
 
 
-def test_nor_those_that_share_the_listing_of_a_command_that_reads(
-    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
-) -> None:
+def test_nor_those_that_share_the_listing_of_a_command_that_reads(calls: Calls, play: Play) -> None:
     async def three() -> Sequence[str]:
         targets = Targets()
         with targets.pool.reading():
@@ -132,7 +120,7 @@ def test_nor_those_that_share_the_listing_of_a_command_that_reads(
 
 @pytest.mark.parametrize("reading", [False, True])
 def test_each_target_waits_for_a_shared_listing_as_long_as_its_own_time_lasts(
-    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any], reading: bool
+    calls: Calls, play: Play, reading: bool
 ) -> None:
     calls.seconds = 60.0
 
@@ -170,7 +158,7 @@ class _Identity:
 
 @pytest.mark.parametrize("project", ["shop", "billing"])
 def test_a_key_that_one_listing_passes_over_is_not_reported_at_the_end_of_a_file(
-    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any], project: str
+    calls: Calls, play: Play, project: str
 ) -> None:
     row = {"name": "n", "server": "s", "username": "u", "email": f"reader+{KEY}@acme.example"}
     calls.listed = {"shop": [[], []], "billing": [[], []]}
@@ -187,9 +175,7 @@ def test_a_key_that_one_listing_passes_over_is_not_reported_at_the_end_of_a_file
     assert play(reported()) == []
 
 
-def test_a_shared_listing_is_parsed_once_and_its_list_is_each_reader_s_own(
-    calls: Calls, play: Callable[[Coroutine[Any, Any, Any]], Any]
-) -> None:
+def test_a_shared_listing_is_parsed_once_and_its_list_is_each_reader_s_own(calls: Calls, play: Play) -> None:
     """With thousands of targets in one Akka project, parsing it for each would take most of the time."""
 
     async def two() -> tuple[list[HeldCredential], list[HeldCredential]]:

@@ -24,9 +24,9 @@ from tests.harness.scripted_keys import (
     UnmarkedKey,
     cloud,
     key,
-    of,
     sent,
 )
+from tests.harness.virtual_time import of
 
 # -- creating ------------------------------------------------------------------------------------------------
 

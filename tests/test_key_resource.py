@@ -27,9 +27,9 @@ from tests.harness.scripted_keys import (
     UnmarkedKey,
     cloud,
     key,
-    of,
     record,
 )
+from tests.harness.virtual_time import of
 
 # -- which key a record names --------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ and nothing else.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,7 +33,7 @@ from bootstrap.plugin.step import (
     StillThere,
     UsedByOthers,
 )
-from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
+from tests.harness.virtual_time import of
 
 MISSING, FORBIDDEN, LOST = (ApiError(status, "scripted") for status in (404, 403, 503))
 
@@ -153,16 +152,6 @@ class Plain(Robot):
 
 def robot(cloud: Cloud | None = None, kind: type[Robot] = Robot) -> Robot:
     return kind(cloud or Cloud(Thing()), Stub())
-
-
-def of(act: Callable[[], Any]) -> Any:
-    """What comes of it, on a clock on which minutes pass in no time."""
-    loop = VirtualLoop()
-    with clock.use(VirtualClock(loop, random.Random(0))):
-        try:
-            return loop.run_until_complete(act())
-        finally:
-            loop.close()
 
 
 async def sent(one: Robot, *answers: BaseException | None) -> None:

@@ -5,28 +5,14 @@ those that share its identity.
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from bootstrap.fleet.scheduler import Bounds, Failure, Scheduler, TurnDeadline
-from bootstrap.model import clock
-from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
+from tests.harness.virtual_time import Play
 
 TURN = 10.0
 ROTATION = ("key", "handoff")
-
-
-@pytest.fixture
-def play() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """Runs it on a clock on which minutes pass in no time."""
-    loop = VirtualLoop()
-    with clock.use(VirtualClock(loop, random.Random(0))):
-        yield loop.run_until_complete
-    loop.close()
 
 
 def target(registry: str, identity: str = "reader") -> Any:
@@ -42,7 +28,7 @@ async def fail_at_the_grant(scheduler: Scheduler, seconds: float) -> None:
 
 
 def test_a_target_that_does_not_need_the_failed_step_has_its_whole_time(
-    play: Callable[[Coroutine[Any, Any, Any]], Any],
+    play: Play,
 ) -> None:
     async def left() -> float:
         deadline = TurnDeadline(TURN)
@@ -55,7 +41,7 @@ def test_a_target_that_does_not_need_the_failed_step_has_its_whole_time(
 
 
 def test_it_takes_a_place_among_those_that_run_in_parallel(
-    play: Callable[[Coroutine[Any, Any, Any]], Any],
+    play: Play,
 ) -> None:
     async def begun() -> list[str]:
         scheduler = Scheduler(Bounds(cloud=1), TurnDeadline(TURN))
@@ -77,7 +63,7 @@ def test_it_takes_a_place_among_those_that_run_in_parallel(
 
 
 def test_a_target_that_needs_the_failed_step_is_not_tried(
-    play: Callable[[Coroutine[Any, Any, Any]], Any],
+    play: Play,
 ) -> None:
     async def why() -> str:
         scheduler = Scheduler(Bounds(), TurnDeadline(TURN))

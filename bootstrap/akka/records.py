@@ -42,12 +42,9 @@ async def all_records(
         if not isinstance(answer, PullkeyError):
             records += [(name, held) for held in answer]
             continue
-        if project.project:
-            tell(f"What Akka's project {name} has could not be seen: {answer.what}.")
-            unseen(f"Akka project {name}", answer)
-        else:
-            tell(f"What other projects of Akka have could not be seen: {answer.what}.")
-            unseen("Akka's other projects", answer)
+        what = f"Akka's project {name} has" if name else "other projects of Akka have"
+        tell(f"What {what} could not be seen: {answer.what}.")
+        unseen(_unread(name), answer)
     return records
 
 
@@ -73,15 +70,18 @@ async def _of_other_projects(
 
 def _is_same_project(one: AkkaScope, own: AkkaScope) -> bool:
     """Whether a listed project is the current one. Two owners may have projects of the same name."""
-    owner = own.shown_owner or own.owner_name
-    return one.project == (own.shown_project or own.project_name) and (
-        not one.owner or not owner or one.owner == owner
-    )
+    owner, project = own.known_as
+    return one.project == project and (not one.owner or not owner or one.owner == owner)
 
 
 def _name_beside(one: AkkaScope, own: AkkaScope) -> str:
-    same = one.project == (own.shown_project or own.project_name)
-    return f"{one.owner}/{one.project}" if same else one.project
+    """A project's name, with its owner if the current one has the same name; "" for an entry without one."""
+    return f"{one.owner}/{one.project}" if one.project and one.project == own.known_as[1] else one.project
+
+
+def _unread(name: str) -> str:
+    """What could not be read, for a sentence; without a name, all other projects."""
+    return f"Akka project {name}" if name else "Akka's other projects"
 
 
 def keys_of(records: Iterable[HeldCredential]) -> set[str]:
@@ -103,7 +103,7 @@ class Place:
     @classmethod
     def of(cls, scope: AkkaScope, name: str) -> Place:
         """The place of a credential in a project, by the names that Akka shows."""
-        return cls(scope.shown_owner or scope.owner_name, scope.shown_project or scope.project_name, name)
+        return cls(*scope.known_as, name)
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,7 @@ async def key_holders(akka: AkkaCli) -> KeyHolders:
     for project, answer in [(await akka.shown(), current), *others]:
         if isinstance(answer, PullkeyError):
             if is_transient(answer):
-                unread.append(
-                    f"Akka project {project.project}" if project.project else "Akka's other projects"
-                )
+                unread.append(_unread(project.project))
             continue
         for held in answer:
             for link in held.links:

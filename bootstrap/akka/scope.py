@@ -36,6 +36,11 @@ class AkkaScope:
         return self.owner or self.current_owner
 
     @property
+    def known_as(self) -> tuple[str, str]:
+        """Owner and project as Akka shows them, else as they were typed."""
+        return self.shown_owner or self.owner_name, self.shown_project or self.project_name
+
+    @property
     def label(self) -> str:
         """The project, worded for a sentence: `Akka project acme/shop`."""
         region = f", region {self.region}" if self.region else ""

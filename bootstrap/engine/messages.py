@@ -253,7 +253,7 @@ def stays_valid(key_id: str, holder: str) -> str:
 
 
 def may_be_held(unread: str) -> str:
-    """Whoever has a key may be in a project that could not be read."""
+    """A credential with the same key may be in a project that could not be read."""
     return f"perhaps a credential of {unread}, which could not be read,"
 
 

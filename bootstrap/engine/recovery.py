@@ -243,22 +243,20 @@ class Recovery:
         self.left_over = []
         step = next(step for step in self._session.steps if step.name == StepRole.KEY)
         others = await self._held_by_others() if self.held_back else {}
+        if others is None:
+            self.held_back = []
+            return settled
         for entry in self.held_back:
-            left = entry.left_over
+            left, key_id = entry.left_over, str(entry.known["key_id"])
             entry.leave()
-            if others is None:
-                entry.leave(*left)
-                continue
-            if holder := others.get(str(entry.known["key_id"])):
-                self._reporter.notice(messages.stays_valid(str(entry.known["key_id"]), holder))
-                self._journal.drop(entry)
-                settled += left
-                continue
             try:
-                if entry.step == StepRole.KEY:
+                if holder := others.get(key_id):
+                    self._reporter.notice(messages.stays_valid(key_id, holder))
+                    self._journal.drop(entry)
+                elif entry.step == StepRole.KEY:
                     await self._remove_key(step, entry, set())
                 else:
-                    await self._take_out(str(entry.known["key_id"]), entry)
+                    await self._take_out(key_id, entry)
             except PullkeyError as error:
                 entry.leave(*left)
                 self._reporter.notice(f"{left[0].what} could not be removed: {error.what}")

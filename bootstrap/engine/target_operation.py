@@ -119,8 +119,7 @@ class TargetOperation(Operation):
         if anew:
             holders.invalidate()
         found = await holders()
-        own = Place.of(await self.akka.shown(), self.options.secret_name)
-        if others := sorted(found.of(link) - {own}):
+        if others := sorted(found.of(link) - {await self._own_place()}):
             return messages.held_as(others[0].project, others[0].name)
         if found.unread:
             holders.invalidate()
@@ -131,13 +130,16 @@ class TargetOperation(Operation):
         """As `_others_hold`; also a credential that has replaced the key, in whose grace period it is."""
         if holder := await self._others_hold(link, anew=anew):
             return holder
-        own = Place.of(await self.akka.shown(), self.options.secret_name)
+        own = await self._own_place()
         for newer, place in (await self._holders()()).replaced_by(link):
             if place != own and not grace_over(
                 await self.session.key.facts(newer.key_id), self.options.grace or _GRACE
             ):
                 return messages.may_go_back(place.project, place.name)
         return ""
+
+    async def _own_place(self) -> Place:
+        return Place.of(await self.akka.shown(), self.options.secret_name)
 
     def _holders(self) -> AsyncOnce[KeyHolders]:
         return self.context.shared.get(

@@ -158,12 +158,11 @@ class PrivateDirectory:
             UnsafePlace: another user could have written the directory.
             OSError: it cannot be created.
         """
-        with self.opened(make=True):
-            pass
-        for draft in self.names():
-            if draft.startswith(f".{name}."):
-                with contextlib.suppress(OSError):
-                    self.remove(draft)
+        with self.opened(make=True) as directory:
+            for draft in os.listdir(directory):  # noqa: PTH208  - of a descriptor
+                if draft.startswith(f".{name}."):
+                    with contextlib.suppress(OSError):
+                        os.unlink(draft, dir_fd=directory)
 
     @contextlib.contextmanager
     def open_lock(self, name: str, *, make: bool) -> Iterator[int]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
@@ -21,7 +19,6 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Intent, Script
-from bootstrap.testing.simulation.loop import VirtualClock, VirtualLoop
 
 MISSING, FORBIDDEN, LOST, LOST_AFTER = (ApiError(status, "scripted") for status in (404, 403, 503, 502))
 """`LOST_AFTER` has been carried out."""
@@ -184,16 +181,6 @@ class UnmarkedKey(RobotKey):
 
 def key(cloud: Cloud, kind: type[RobotKey] = RobotKey, **session: Any) -> RobotKey:
     return kind(cloud, Stub(**session))
-
-
-def of(act: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """What comes of it, on a clock on which minutes pass in no time."""
-    loop = VirtualLoop()
-    with clock.use(VirtualClock(loop, random.Random(0))):
-        try:
-            return loop.run_until_complete(act())
-        finally:
-            loop.close()
 
 
 def record(key_id: str = "key-001", username: str = "robot", status: str = "OK") -> HeldCredential:
