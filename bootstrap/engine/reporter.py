@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.errors import Interrupted, LeftOver, Problem
 from bootstrap.plugin.step import Removal, StepStatus
 
@@ -60,8 +61,9 @@ class Reporter(Protocol):
     def left_over(self, items: Sequence[LeftOver]) -> None:
         """Show what could not be undone."""
 
-    def trace(self, text: str) -> None:
-        """One API call, for `--verbose`."""
+    @property
+    def trace(self) -> Tell:
+        """Shows one API call, for `--verbose`; else it is `silent`."""
 
     def interrupted(self, text: str) -> None:
         """A signal has arrived; `text` says what happens now."""
@@ -96,6 +98,8 @@ class _Harmless:
 
     def __getattr__(self, name: str) -> Any:
         method: Callable[..., Any] = getattr(self._reporter, name)
+        if method is silent:
+            return method
 
         @wraps(method)
         def call(*values: Any, **named: Any) -> Any:

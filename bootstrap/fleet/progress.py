@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from bootstrap.fleet.entry import Entry
+from bootstrap.model.deadline import Tell
 
 if TYPE_CHECKING:
     from bootstrap.fleet.planner import Planned
@@ -32,8 +33,9 @@ class FleetReporter(Protocol):
     def interrupted(self, text: str) -> None:
         """A signal arrived; `text` says what happens now."""
 
-    def trace(self, text: str) -> None:
-        """One API call, for `--verbose`."""
+    @property
+    def trace(self) -> Tell:
+        """Shows one API call, for `--verbose`; else it is `silent`."""
 
     def tick(self) -> None:
         """A second or so has passed."""

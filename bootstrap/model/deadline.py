@@ -68,3 +68,7 @@ class Deadline:
 
 Tell = Callable[[str], None]
 """Shows one line of progress to the user."""
+
+
+def silent(_line: str) -> None:
+    """A `Tell` that shows nothing: a line whose text is costly need not be made for it."""

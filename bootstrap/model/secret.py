@@ -72,6 +72,8 @@ class Secret:
         for in every form of `_forms`, and character by character (`spelled_out`). Truncate the text after
         this call, not before: shorter pieces are not recognised.
         """
+        if not text:
+            return text
         if self._pieces is None or self._spelled_out is None:
             self._pieces = SecretPieces(_forms(self._value), _PIECE)
             self._spelled_out = spelled_out.pieces(_parts(self._value), _PIECE)
@@ -125,7 +127,7 @@ def _forms(value: str) -> set[str]:
     value = _private_part(whole)
     raw = value.encode(errors="surrogatepass")
     quoted = urllib.parse.quote(raw, safe="")
-    every = "".join(f"%{byte:02X}" for byte in raw)
+    every = "%" + raw.hex("%").upper() if raw else ""
     forms = {
         value,
         json.dumps(value)[1:-1],
@@ -141,7 +143,7 @@ def _forms(value: str) -> set[str]:
         raw.hex(),
         raw.hex().upper(),
     }
-    coded |= {_PERCENT.sub(lambda found: found[0].lower(), form) for form in (quoted, every)}
+    coded |= {_PERCENT.sub(lambda found: found[0].lower(), quoted), every.lower()}
     if len(value) >= _PIECE:
         forms.add(value[::-1])
         coded |= _base32_forms(raw)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.engine.reporter import harmless
 from bootstrap.fleet.entry import Entry
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.errors import LeftOver, Problem, PullkeyError, first_line
 from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence
@@ -110,9 +111,12 @@ class PlainFleetReporter:
     def interrupted(self, text: str) -> None:
         self.line(text)
 
-    def trace(self, text: str) -> None:
-        if self._verbose:
-            self.line(f"    {text}")
+    @property
+    def trace(self) -> Tell:
+        return self._show_call if self._verbose else silent
+
+    def _show_call(self, text: str) -> None:
+        self.line(f"    {text}")
 
     def close(self) -> None:
         return
@@ -305,8 +309,9 @@ class TargetReporter:
             if item.command:
                 self._reporter.notice(f"{self._entry.name}: remove it with: {item.command}")
 
-    def trace(self, text: str) -> None:
-        self._reporter.trace(text)
+    @property
+    def trace(self) -> Tell:
+        return self._reporter.trace
 
     def show_plan(self) -> None:
         return  # it is shown for all targets together

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.errors import LeftOver, Problem, first_line
 from bootstrap.model.tense import doing, takes_away, thing
 from bootstrap.model.text import capitalised, sentence
@@ -216,9 +217,12 @@ class PlainReporter:
             if item.command:
                 self._command("to remove it", item.command)
 
-    def trace(self, text: str) -> None:
-        if self._verbose:
-            self._line(f"    {text}", "dim")
+    @property
+    def trace(self) -> Tell:
+        return self._show_call if self._verbose else silent
+
+    def _show_call(self, text: str) -> None:
+        self._line(f"    {text}", "dim")
 
     def interrupted(self, text: str) -> None:
         self._line(text, "bold yellow")

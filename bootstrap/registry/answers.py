@@ -35,12 +35,10 @@ def redirect_target(answer: Answer) -> httpx.URL | None:
 
 def passing_failure(answer: Answer, clean: Clean) -> PullAttempt | None:
     """A rate limit or a server's error, which says nothing about the question; None for any other answer."""
-    error_text = cleaned_line(answer.error_text, clean)
-    if answer.status == 429:
-        return messages.rate_limited(answer.host, answer.status, error_text, answer.retry_after)
-    if answer.status in (408, 425) or answer.status >= 500:
-        return messages.server_error(answer.host, answer.status, error_text, answer.retry_after)
-    return None
+    if answer.status not in (408, 425, 429) and answer.status < 500:
+        return None
+    message = messages.rate_limited if answer.status == 429 else messages.server_error
+    return message(answer.host, answer.status, cleaned_line(answer.error_text, clean), answer.retry_after)
 
 
 async def answer_within(

@@ -16,7 +16,7 @@ from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
 from bootstrap.http.client import new_client
 from bootstrap.model import clock
-from bootstrap.model.deadline import Tell
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.metadata_hosts import is_metadata_host
 from bootstrap.model.settings import connect_to
 from bootstrap.model.text import one_line
@@ -36,10 +36,6 @@ Clean = Callable[[str], str]
 
 def unchanged(text: str) -> str:
     return text
-
-
-def silent(_line: str) -> None:
-    return
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,8 @@ class Client:
 
     Args:
         host: the registry's.
-        trace: takes one line per exchange: method, address without its query, status, time.
+        trace: takes one line per exchange: method, address without its query, status, time. No line is made
+            for `silent`: to search each for the secrets of the exchange takes more time than the rest of it.
         clean: what the registry says goes through it before it is traced.
     """
 
@@ -171,9 +168,10 @@ class Client:
             raise Unreadable("it leads to an address that cannot be used") from None
         async with _Closing(sent) as response:
             host = host_of(request)
-            took = (clock.monotonic() - begin) * 1000
-            path = cleaned_line(asked.path, self._clean)
-            self._trace(f"registry {method} https://{host}{path} {response.status_code} {took:.0f} ms")
+            if self._trace is not silent:
+                took = (clock.monotonic() - begin) * 1000
+                path = cleaned_line(asked.path, self._clean)
+                self._trace(f"registry {method} https://{host}{path} {response.status_code} {took:.0f} ms")
             content, whole = await read_bounded(response, limit)
             return Answer(
                 response.status_code,

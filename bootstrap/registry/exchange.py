@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from bootstrap.http._fast_import import httpx
 from bootstrap.http.bounds import Unreadable
 from bootstrap.model.credential import Credential
-from bootstrap.model.deadline import Tell
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.model.secret import Secret
 from bootstrap.registry import messages_answers as messages
@@ -33,7 +33,6 @@ from bootstrap.registry.client import (
     Clean,
     Client,
     cleaned_line,
-    silent,
     unchanged,
 )
 from bootstrap.registry.confidential import Confidential

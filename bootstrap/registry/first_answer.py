@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bootstrap.http._fast_import import httpx
-from bootstrap.model.deadline import Tell
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.pull import PullAttempt
 from bootstrap.registry import messages_answers as messages
 from bootstrap.registry.answers import (
@@ -14,7 +14,7 @@ from bootstrap.registry.answers import (
     redirect_target,
 )
 from bootstrap.registry.challenge import Challenge, TooLong, challenges_in
-from bootstrap.registry.client import SECONDS, Answer, Clean, Client, cleaned_line, silent, unchanged
+from bootstrap.registry.client import SECONDS, Answer, Clean, Client, cleaned_line, unchanged
 from bootstrap.registry.messages import may_be_the_network
 from bootstrap.registry.trust import bare, refusal_of, same_owner
 

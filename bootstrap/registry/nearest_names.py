@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.model.credential import Credential
-from bootstrap.model.deadline import Tell
+from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.nearest import nearest_or_all
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.registry.answers import answer_within
 from bootstrap.registry.challenge import Challenge
-from bootstrap.registry.client import SECONDS, silent
+from bootstrap.registry.client import SECONDS
 from bootstrap.registry.exchange import Exchange, ExchangeSecrets, with_client
 
 # Of a list of repositories; Distribution takes 1,000 at most (`catalog.maxentries`).

@@ -8,11 +8,11 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from bootstrap.model.credential import Credential
-from bootstrap.model.deadline import Deadline, Tell
+from bootstrap.model.deadline import Deadline, Tell, silent
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.registry import messages_answers as messages
 from bootstrap.registry.challenge import Challenge
-from bootstrap.registry.client import SECONDS, Clean, silent, unchanged
+from bootstrap.registry.client import SECONDS, Clean, unchanged
 from bootstrap.registry.confidential import Confidential
 from bootstrap.registry.exchange import exchange, takes_password
 from bootstrap.registry.first_answer import fetch_challenge
