@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
-
-if TYPE_CHECKING:
-    # What these import is not needed to show a provider's options.
-    pass
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
-from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
-
-if TYPE_CHECKING:
-    # What these import is not needed to show a provider's options.
-    pass
+from typing import Literal
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, PullkeyError
-from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
-
-if TYPE_CHECKING:
-    # What these import is not needed to show a provider's options.
-    pass
-
-
-import shutil
 
 _MOST_SECONDS = 60.0
 """Clouds refuse a login if the clock is minutes off; `doctor` reports it at one minute."""

@@ -10,16 +10,14 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from bootstrap.model import clock
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Audit, not_recorded
-from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
     from bootstrap.model.deadline import Deadline, Tell
-
 
 T = TypeVar("T")
 

@@ -12,16 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.credential import secret_name as name_of_secret
 from bootstrap.model.errors import Problem, ProblemKind
-from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
-
-if TYPE_CHECKING:
-    # What these import is not needed to show a provider's options.
-    from bootstrap.plugin.emulator import Emulator
-    from bootstrap.plugin.quota import Charge
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.option import Option
@@ -30,6 +24,11 @@ from bootstrap.plugin.access import Access
 from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
+
+if TYPE_CHECKING:
+    # What these import is not needed to show a provider's options.
+    from bootstrap.plugin.emulator import Emulator
+    from bootstrap.plugin.quota import Charge
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bootstrap.model.akka_record import HeldCredential as HeldCredential  # noqa: PLC0414  - from here, too
 from bootstrap.model.credential import Credential
-from bootstrap.model.key_facts import KeyFacts as KeyFacts  # noqa: PLC0414  - the same
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.keys import Keys
 from bootstrap.plugin.step import Notice, PreflightFindings, Step
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from bootstrap.model.deadline import Deadline
     from bootstrap.model.pull import Probe, PullAttempt
     from bootstrap.registry.challenge import Challenge
-from bootstrap.plugin.context import RunContext
 
 _UNDO_STEP_SECONDS = 30.0
 

@@ -183,10 +183,6 @@ class GcrSession(AccountSession):
             return messages.GRANT_UNKNOWN
         return messages.STILL_SPREADING
 
-    def holds(self, link: KeyRef) -> bool:
-        # Akka may have cut a long e-mail, at the end of its domain.
-        return link.name == self.target.account_name and self.target.account_domain.startswith(link.domain)
-
     # -- scripts ---------------------------------------------------------------------------------------------
 
     def script_variables(self) -> Mapping[str, str]:
