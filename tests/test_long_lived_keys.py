@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.engine.health import due, due_on
-from bootstrap.fleet.planner import due_by
+from bootstrap.engine.due import due, due_by_policy, due_on
 from bootstrap.model import clock
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.testing.harness.world import World
@@ -35,7 +34,7 @@ def key(age: int, life: int) -> KeyFacts:
 )
 def test_a_key_of_more_than_five_years_is_due_at_90_days(age: int, life: int, why: str) -> None:
     one = key(age, life)
-    assert due(one) == due_by(one, None) == why
+    assert due(one) == due_by_policy(one, None) == why
     on = due_on(one)
     assert on is not None
     assert (on <= clock.now()) is bool(why)
@@ -43,7 +42,7 @@ def test_a_key_of_more_than_five_years_is_due_at_90_days(age: int, life: int, wh
 
 def test_rotate_after_and_older_than_come_first() -> None:
     one = key(91, 3650)
-    assert due_by(one, dt.timedelta(days=120)) == ""
+    assert due_by_policy(one, dt.timedelta(days=120)) == ""
     assert due(one, dt.timedelta(days=60)) == "it is 91 days old"
 
 

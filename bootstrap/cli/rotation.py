@@ -49,7 +49,7 @@ async def _rotate_one(
     values: Mapping[str, Any],
     secret: Secret | None,
 ) -> int:
-    from bootstrap.engine.health import due
+    from bootstrap.engine.due import due
     from bootstrap.engine.run_options import RunOptions
     from bootstrap.output.json_documents import run_document
     from bootstrap.output.summary import tell_end

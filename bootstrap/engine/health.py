@@ -10,28 +10,18 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bootstrap.engine.due import soon
 from bootstrap.engine.journal import Journal
 from bootstrap.engine.locate import LocatedCredential, looked_at
 from bootstrap.engine.unfinished import unfinished
 from bootstrap.engine.verification import AGAIN_SECONDS
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model import clock
-from bootstrap.model.duration import BY_YOU, in_words
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.plugin.step import State, StepRole, StepStatus
-
-# A key without expiry is due for rotation at this age.
-DUE_AGE = dt.timedelta(days=90)
-# Certbot's rule: a key is due when a third of its lifetime is left.
-_DUE_PART = 3
-# A key that lasts longer counts as one without expiry: one of `--key-source auto` lasts ten years, and a
-# third of that is left after more than six.
-_AS_GOOD_AS_UNENDING = dt.timedelta(days=5 * 365)
-# A key that expires within this time is a problem, unless the command sets another time.
-_SOON = dt.timedelta(days=14)
 
 
 @dataclass
@@ -72,56 +62,6 @@ class CredentialHealth:
             return "unseen"
         # A user-supplied password is known from Akka's record only.
         return "brought" if self.located.session is not None and self.located.session.key.supplied else "ok"
-
-    def ends_within(self, span: dt.timedelta) -> bool:
-        return self.key is not None and self.key.expires is not None and self.key.expires - now() <= span
-
-
-def now() -> dt.datetime:
-    return clock.now()
-
-
-def due_on(key: KeyFacts, older_than: dt.timedelta | None = None) -> dt.datetime | None:
-    """When a key becomes due for rotation; None if neither its age nor its expiry is known."""
-    if older_than is not None:
-        return key.created + older_than if key.created is not None else None
-    if key.supplied:
-        return None  # its owner decides: rotate-after
-    if key.expires is not None and not _lasts_for_years(key):
-        return (
-            key.expires - (key.expires - key.created) / _DUE_PART if key.created is not None else key.expires
-        )
-    return key.created + DUE_AGE if key.created is not None else None
-
-
-def _lasts_for_years(key: KeyFacts) -> bool:
-    return (
-        key.created is not None
-        and key.expires is not None
-        and key.expires - key.created > _AS_GOOD_AS_UNENDING
-    )
-
-
-def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
-    """Why a key is due for rotation, as a short text; "" while it is not.
-
-    It is due when a third of its life is left, or, without an expiry or with a life of more than five years,
-    when it is 90 days old (or `older_than`).
-    """
-    on, today = due_on(key, older_than), now()
-    if on is None or today < on:
-        return ""
-    if older_than is None and key.expires is not None and not _lasts_for_years(key):
-        if key.created is None:
-            return "it has ended"
-        return (
-            f"{in_words(max(key.expires - today, dt.timedelta()))} of its "
-            f"{in_words(key.expires - key.created)} are left"
-        )
-    if key.created is None:
-        return ""
-    age = in_words(today - key.created)
-    return f"{BY_YOU}: registered {age} ago" if key.supplied else f"it is {age} old"
 
 
 class Assessed(Protocol):
@@ -272,24 +212,13 @@ async def _identity(located: LocatedCredential) -> str:
         return located.held.username
 
 
-def _soon(key: KeyFacts, expires_within: dt.timedelta | None) -> dt.timedelta:
-    """The time before a key's expiry from which it is a problem: as requested, else two weeks, or a third of
-    its lifetime if that is shorter.
-    """
-    if expires_within is not None:
-        return expires_within
-    if key.created is None or key.expires is None:
-        return _SOON
-    return min(_SOON, (key.expires - key.created) / _DUE_PART)
-
-
 def _why_unusable(key: KeyFacts | None) -> str:
     """Why a key cannot be used, by what its cloud shows; "" if it can."""
     if key is None:
         return "was deleted, or has expired"
     if key.disabled:
         return "is disabled"
-    return "has expired" if key.expires is not None and key.expires <= now() else ""
+    return "has expired" if key.expires is not None and key.expires <= clock.now() else ""
 
 
 async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | None) -> None:
@@ -310,8 +239,7 @@ async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | No
     if (
         found.key is not None
         and found.key.expires is not None
-        and found.key.expires > now()
-        and found.ends_within(_soon(found.key, expires_within))
+        and dt.timedelta() < found.key.expires - clock.now() <= soon(found.key, expires_within)
     ):
         found.problems.append(f"key {found.key.key_id} expires on {found.key.expires:%Y-%m-%d %H:%M} UTC")
     if found.replaced is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from bootstrap.engine.health import due, due_on
+from bootstrap.engine.due import due_by_policy
 from bootstrap.engine.key_retirement import CLEAR
 from bootstrap.engine.locate import LocatedCredential, find, known
 from bootstrap.engine.lost_keys import LOST
@@ -25,7 +25,6 @@ from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, Refused, problem_of
-from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.text import sentence
 from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
@@ -33,8 +32,6 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import State, StepRole
 from bootstrap.plugin.unavailable import Unavailable
 
-_BEFORE_EXPIRY = dt.timedelta(days=14)
-_PART = 3
 RECOVERY = "recovery"
 """The step of a plan that cleans up after an earlier run."""
 
@@ -179,7 +176,7 @@ class Planner:
             and target.session.key.supplied
         ):
             key = await target.session.key.facts(held.link.key_id)
-            found.due_by_you = due_by(key, entry.rotate_after) if key is not None else ""
+            found.due_by_you = due_by_policy(key, entry.rotate_after) if key is not None else ""
             found.notices = [*found.notices, *filter(None, [found.due_by_you])]
         if found.action is Action.KEEP and not_seen:
             # Without permissions on the cloud the run relies on Akka's record; the expiry is unknown.
@@ -209,7 +206,7 @@ class Planner:
             if key is None
             else "a new one was requested"
             if self._rotate
-            else due_by(key, entry.rotate_after)
+            else due_by_policy(key, entry.rotate_after)
         )
         return f"key {key.key_id}: {why}" if key is not None and why else "", ""
 
@@ -373,31 +370,3 @@ def _missing_source(entry: Entry) -> Problem | None:
 
 def _is_key_limit(problem: Problem) -> bool:
     return problem.kind is ProblemKind.LIMIT and problem.step == StepRole.KEY
-
-
-def due_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> str:
-    """Why a key is due by a target's policy: by `rotate-after`, else as `pullkey rotate --due` says.
-
-    It is due before it expires in any case.
-    """
-    if rotate_after is None:
-        return due(key)
-    why = due(key, rotate_after)
-    near = _shortly_before_expiry(key)
-    if not why and key.expires is not None and near is not None and near <= clock.now():
-        why = f"it expires on {key.expires:%Y-%m-%d}"
-    return why
-
-
-def due_on_by(key: KeyFacts, rotate_after: dt.timedelta | None) -> dt.datetime | None:
-    """When `due_by` starts to report a key as due."""
-    if rotate_after is None:
-        return due_on(key)
-    return min(filter(None, (due_on(key, rotate_after), _shortly_before_expiry(key))), default=None)
-
-
-def _shortly_before_expiry(key: KeyFacts) -> dt.datetime | None:
-    if key.expires is None:
-        return None
-    life = key.expires - key.created if key.created else _BEFORE_EXPIRY * _PART
-    return key.expires - min(_BEFORE_EXPIRY, life / _PART)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.engine.due import due_by_policy, due_on_by_policy
 from bootstrap.engine.health import CredentialHealth, assess
 from bootstrap.engine.unfinished import unfinished
 from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.executor import Executor, each
-from bootstrap.fleet.planner import due_by, due_on_by
 from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
@@ -94,7 +94,9 @@ async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta 
         found.notes.append("the file marks it for removal")
     elif found.located.differs:
         found.problems.append(found.located.differs)
-    elif found.key is not None and found.key.supplied and (why := due_by(found.key, entry.rotate_after)):
+    elif (
+        found.key is not None and found.key.supplied and (why := due_by_policy(found.key, entry.rotate_after))
+    ):
         found.problems.append(why)  # only the user can replace it
     return Listed(entry, found)
 
@@ -154,6 +156,6 @@ def _credential(entry: Entry, health: CredentialHealth) -> dict[str, Any]:
     """The credential as `pullkey list` prints it, but due by the file's policy."""
     document, key = standing_document(health), health.key
     if key is not None:
-        document["due"] = due_by(key, entry.rotate_after) or None
-        document["due_on"] = moment(due_on_by(key, entry.rotate_after))
+        document["due"] = due_by_policy(key, entry.rotate_after) or None
+        document["due_on"] = moment(due_on_by_policy(key, entry.rotate_after))
     return document

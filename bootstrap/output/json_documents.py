@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.engine.health import CredentialHealth, due, due_on
+from bootstrap.engine.due import due, due_on
+from bootstrap.engine.health import CredentialHealth
 from bootstrap.engine.locate import LocatedCredential
 from bootstrap.engine.result import Result
 from bootstrap.engine.target_operation import TargetOperation

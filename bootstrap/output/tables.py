@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bootstrap.engine.health import CredentialHealth, due, now
+from bootstrap.engine.due import due
+from bootstrap.engine.health import CredentialHealth
+from bootstrap.model import clock
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.output.terminal import fold
 
@@ -26,7 +28,7 @@ class Row:
     Args:
         name: the Akka secret; with its project, in a list of a file's targets.
         registry: what it pulls from.
-        standing: its health; None where Akka has no credential of this name.
+        health: its health; None where Akka has no credential of this name.
         state: one word.
         remarks: the lines below it, each with its prefix.
     """
@@ -118,7 +120,7 @@ def as_page(one: CredentialHealth, *, style: Style) -> list[str]:
         ),
         (
             "expires",
-            (f"{key.expires:%Y-%m-%d} (in {_span(key.expires - now())})" if key.expires else key.expiry)
+            (f"{key.expires:%Y-%m-%d} (in {_span(key.expires - clock.now())})" if key.expires else key.expiry)
             if key
             else "",
         ),
@@ -159,11 +161,11 @@ def total(assessed: Sequence[CredentialHealth]) -> str:
 def _expires(key: KeyFacts | None) -> str:
     if key is None:
         return "-"
-    return _span(key.expires - now()) if key.expires else key.expiry
+    return _span(key.expires - clock.now()) if key.expires else key.expiry
 
 
 def ago(moment: dt.datetime) -> str:
-    return _span(now() - moment)
+    return _span(clock.now() - moment)
 
 
 def _span(span: dt.timedelta) -> str:
