@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.http._fast_import import httpx
-from bootstrap.http.bounds import DEEPEST, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.http.bounds import DEEPEST, Unreadable, parse_json, read_bounded
+from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.registry import Challenge
 from bootstrap.registry.challenge import TooLong, challenges_in
 from bootstrap.testing.harness.world import World

@@ -15,8 +15,10 @@ import pytest
 from aiohttp import web
 
 from bootstrap.http._fast_import import httpx
-from bootstrap.http.bounds import read_bounded, seconds_of_retry_after
+from bootstrap.http.bounds import read_bounded
+from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.testing.harness.world import World
+from providers.acr.errors import retry_after as retry_after_of_azure
 from tests.harness.odd_registry import HOST, MANIFEST, make_odd, onboard, says
 
 
@@ -80,6 +82,7 @@ def test_a_time_that_is_no_date(odd: World, asked: str) -> None:
 @pytest.mark.parametrize("text", ["1 Feb 9999999999 00:00:00", "Mon, 1 Jan 2026 00:00:00 +9999999999"])
 def test_a_date_beyond_all_calendars(text: str) -> None:
     assert seconds_of_retry_after(text) is None
+    assert retry_after_of_azure({"retry-after": text}) is None
 
 
 def test_a_body_that_goes_on_after_its_compressed_end() -> None:

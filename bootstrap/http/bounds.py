@@ -5,14 +5,10 @@ Time limits are the caller's.
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import json
 import re
 import zlib
 from typing import TYPE_CHECKING, Any
-
-from bootstrap.model import clock
 
 if TYPE_CHECKING:
     from bootstrap.http._fast_import import httpx
@@ -27,25 +23,6 @@ PLAIN = {"Accept-Encoding": "identity"}
 # A string (an unterminated one extends to the end, so that no character is scanned twice) or a bracket.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 _GZIP_OR_ZLIB = 47  # zlib.decompressobj: 32 + 15, detect the format by its header
-
-
-def seconds_of_retry_after(text: str) -> float | None:
-    """Parse a `Retry-After`, a number or a date (RFC 9110, 10.2.3), to seconds; None if it is neither.
-
-    >>> seconds_of_retry_after("120")
-    120.0
-    >>> seconds_of_retry_after("soon") is None
-    True
-    """
-    text = text.strip()[:64]
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    moment = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-    return max(0.0, (moment - clock.now()).total_seconds())
 
 
 class Unreadable(ValueError):

@@ -7,17 +7,16 @@ caller decides whether to retry (`bootstrap.plugin.retry`).
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import email.utils
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from bootstrap.http._fast_import import httpx
-from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded
 from bootstrap.http.client import new_client
 from bootstrap.model import clock
+from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.errors import ApiError
 
@@ -42,14 +41,6 @@ class Reply:
     body: Any
     headers: Mapping[str, str]
     text: str = ""
-
-
-def server_time(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The server's time by a reply's `Date`; None where it has no valid one."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None
 
 
 class RestClient:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from bootstrap.http._fast_import import httpx
-from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded, seconds_of_retry_after
+from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded
 from bootstrap.http.client import new_client
 from bootstrap.model import clock
+from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.metadata_hosts import is_metadata_host
 from bootstrap.model.settings import connect_to

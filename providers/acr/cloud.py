@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_header
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
@@ -320,8 +320,5 @@ def _call_refused(error: Any) -> AzureApiError:
 
 def _ahead(date: str, begin: float, end: float) -> float | None:
     """Seconds by which this machine's clock is ahead of the one that wrote a `Date` header."""
-    try:
-        theirs = parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        return None
-    return (begin + end) / 2 - theirs
+    theirs = time_in_header(date)
+    return (begin + end) / 2 - theirs.timestamp() if theirs is not None else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
@@ -57,14 +57,9 @@ def is_page(headers: Mapping[str, str]) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of an answer's Retry-After header; None without a valid one (RFC 9110, 10.2.3)."""
-    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - clock.time(), 0.0) if text else None
-    except ValueError:
-        return None
+    """Seconds of an answer's Retry-After header; None without a valid one."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return seconds_of_retry_after(text)
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:

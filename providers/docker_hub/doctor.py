@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from bootstrap.plugin.rest_client import server_time
 from providers.docker_hub.connection import ENDPOINT, Connection
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY
@@ -54,7 +54,7 @@ async def _api(context: RunContext) -> list[Check]:
             )
         ]
     checks = [Check("API", True, f"{connection.url} answers")]
-    theirs = server_time(answer.headers)
+    theirs = time_in_header(answer.headers.get("Date", ""))
     if theirs is not None:
         ahead = (clock.now() - theirs).total_seconds()
         checks.append(clock_check(ahead, "Docker Hub", needed=False))

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_json
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
@@ -378,18 +379,8 @@ def _token(body: Any) -> Token:
     return Token(
         key_id=key_id,
         label=str(shown.get("token_label") or shown.get("label") or ""),
-        created=_time(shown.get("created_at")),
-        expires=_time(shown.get("expires_at")),
+        created=time_in_json(shown.get("created_at")),
+        expires=time_in_json(shown.get("expires_at")),
         active=shown.get("is_active") is not False,
         repositories=tuple(paths),
     )
-
-
-def _time(text: Any) -> dt.datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        seen = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
-import email.utils
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_header
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
@@ -156,9 +155,9 @@ class GoogleLogin:
 
         def call(*arguments: Any, **options: Any) -> Any:
             answer = inner(*arguments, **{"timeout": self._deadline.clip(_REFRESH_SECONDS), **options})
-            with contextlib.suppress(KeyError, ValueError, TypeError):
-                date = email.utils.parsedate_to_datetime(answer.headers["date"])
-                self.skew = clock.now() - date.astimezone(dt.UTC)
+            theirs = time_in_header(answer.headers.get("date", ""))
+            if theirs is not None:
+                self.skew = clock.now() - theirs
             return answer
 
         return call

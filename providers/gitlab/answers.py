@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_json
 from bootstrap.model.secret import Secret
 from providers.gitlab.errors import GitlabApiError
 
@@ -56,7 +57,7 @@ class DeployToken:
         """When it was created, which GitLab does not show; pullkey writes it into the name."""
         if not self.name.startswith(MARK):
             return None
-        return _time("".join(self.name.split()[2:3]).rstrip(":"))
+        return time_in_json("".join(self.name.split()[2:3]).rstrip(":"))
 
     @property
     def of_pullkey(self) -> bool:
@@ -120,7 +121,7 @@ def deploy_token(body: Any) -> DeployToken:
         number=number,
         name=str(shown.get("name") or ""),
         username=str(shown.get("username") or ""),
-        expires=_time(shown.get("expires_at")),
+        expires=time_in_json(shown.get("expires_at")),
         scopes=tuple(str(one) for one in scopes) if isinstance(scopes, list) else (),
         revoked=shown.get("revoked") is True,
     )
@@ -144,13 +145,3 @@ def new_token(body: Any) -> NewToken:
 
 def _is_number(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**19
-
-
-def _time(text: Any) -> dt.datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        seen = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC)

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from bootstrap.plugin.rest_client import server_time
 from providers.gitlab.address import ENDPOINT, SAAS, SAAS_REGISTRY, instance_named, url_of_calls
 from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError
@@ -64,7 +64,7 @@ async def _api(context: RunContext, instance: str) -> list[Check]:
             ]
         headers = {}
     checks = [Check("API", True, f"{url} answers")]
-    theirs = server_time(headers)
+    theirs = time_in_header(headers.get("Date", ""))
     if theirs is not None:
         checks.append(clock_check((clock.now() - theirs).total_seconds(), "GitLab", needed=False))
     return checks

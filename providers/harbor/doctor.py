@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.checks import Check, clock_check, failed_check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from bootstrap.plugin.rest_client import Reply, server_time
+from bootstrap.plugin.rest_client import Reply
 from providers.harbor import messages_login
 from providers.harbor.connection import Connection
 from providers.harbor.errors import HarborApiError
@@ -70,7 +71,7 @@ async def _api(context: RunContext, host: str) -> list[Check]:
 
 
 def _clock(reply: Reply) -> list[Check]:
-    theirs = server_time(reply.headers)
+    theirs = time_in_header(reply.headers.get("Date", ""))
     if theirs is None:
         return []
     return [clock_check((clock.now() - theirs).total_seconds(), "Harbor", needed=False)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.model import clock
+from bootstrap.model.api_times import time_in_json
 from bootstrap.model.secret import Secret
 from providers.harbor.errors import HarborApiError
 from providers.harbor.names import key_id_of, run_id_of
@@ -151,7 +152,7 @@ def robot(body: Any) -> Robot:
         number,
         name,
         str(shown.get("level") or ""),
-        _time(shown.get("creation_time")),
+        time_in_json(shown.get("creation_time")),
         _end(shown.get("expires_at")),
         shown.get("disable") is True,
         shown,
@@ -210,16 +211,6 @@ def _pulls(permission: Mapping[str, Any]) -> bool:
         and one.get("effect") != "deny"
         for one in (access if isinstance(access, list) else [])
     )
-
-
-def _time(text: Any) -> dt.datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        seen = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC)
 
 
 def _end(seconds: Any) -> dt.datetime | None:
