@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from bootstrap.model import clock
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, PullkeyError
+
+if TYPE_CHECKING:
+    from bootstrap.plugin.context import RunContext
 
 _MOST_SECONDS = 60.0
 """Clouds refuse a login if the clock is minutes off; `doctor` reports it at one minute."""
@@ -31,6 +37,26 @@ def clock_check(ahead: float | None, whose: str, *, needed: bool = True) -> Chec
         f"{abs(ahead):.0f} s {side} {whose}'s",
         "Set the clock of this machine (as root: timedatectl set-ntp true)",
     )
+
+
+def server_clock_checks(headers: Mapping[str, str], whose: str) -> list[Check]:
+    """Check this machine's clock against a server's, by the `Date` of its answer, if it has a valid one."""
+    from bootstrap.model.api_times import time_in_header  # late: for `doctor` only
+
+    theirs = time_in_header(headers.get("Date", ""))
+    if theirs is None:
+        return []
+    return [clock_check((clock.now() - theirs).total_seconds(), whose, needed=False)]
+
+
+async def registry_check(context: RunContext, host: str) -> Check:
+    """Check that a registry answers a puller, and asks for a token."""
+    from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge  # late: for `doctor` only
+
+    answered = await fetch_challenge(host, trace=context.trace, seconds=context.deadline.clip(SECONDS))
+    if isinstance(answered, Challenge):
+        return Check("registry", True, f"{host} answers, and asks for a token")
+    return Check("registry", False, str(answered), "Check the network and its proxies")
 
 
 def tool_check(name: str, needed_for: str) -> Check:

@@ -6,12 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.model import clock
-from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
-from bootstrap.plugin.checks import Check, clock_check, failed_check
+from bootstrap.plugin.checks import Check, failed_check, registry_check, server_clock_checks
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
 from providers.docker_hub.connection import ENDPOINT, Connection
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.target import REGISTRY
@@ -27,7 +24,7 @@ async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Che
         checks.append(Check("addresses", None, f"{os.environ[ENDPOINT]}, as {ENDPOINT} says"))
     try:
         checks += await _api(context)
-        checks.append(await _registry(context))
+        checks.append(await registry_check(context, REGISTRY))
     except PullkeyError as error:
         checks.append(failed_check("API", error))
     except Exception as error:  # noqa: BLE001  - any error is a result of the check
@@ -53,16 +50,7 @@ async def _api(context: RunContext) -> list[Check]:
                 "Check the network and its proxies; see also https://www.dockerstatus.com",
             )
         ]
-    checks = [Check("API", True, f"{connection.url} answers")]
-    theirs = time_in_header(answer.headers.get("Date", ""))
-    if theirs is not None:
-        ahead = (clock.now() - theirs).total_seconds()
-        checks.append(clock_check(ahead, "Docker Hub", needed=False))
-    return checks
-
-
-async def _registry(context: RunContext) -> Check:
-    answered = await fetch_challenge(REGISTRY, trace=context.trace, seconds=context.deadline.clip(SECONDS))
-    if isinstance(answered, Challenge):
-        return Check("registry", True, f"{REGISTRY} answers, and asks for a token")
-    return Check("registry", False, str(answered), "Check the network and its proxies")
+    return [
+        Check("API", True, f"{connection.url} answers"),
+        *server_clock_checks(answer.headers, "Docker Hub"),
+    ]

@@ -8,12 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.model import clock
-from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
-from bootstrap.plugin.checks import Check, clock_check, failed_check
+from bootstrap.plugin.checks import Check, failed_check, registry_check, server_clock_checks
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
 from providers.gitlab.address import ENDPOINT, SAAS, SAAS_REGISTRY, instance_named, url_of_calls
 from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError
@@ -33,7 +30,7 @@ async def checkup(context: RunContext, login: Mapping[str, Any]) -> Sequence[Che
             instance = instance_named(named) if named else SAAS
             checks += await _api(context, instance)
             if instance == SAAS:
-                checks.append(await _registry(context))
+                checks.append(await registry_check(context, SAAS_REGISTRY))
         else:
             # A user without GitLab has not named gitlab.com, and pullkey contacts only hosts that were named.
             checks.append(Check("API", None, f"not looked at: {SAAS} is contacted for its own targets only"))
@@ -63,17 +60,4 @@ async def _api(context: RunContext, instance: str) -> list[Check]:
                 Check("API", False, f"{url} answers: {error.summary}", "Check the network and its proxies")
             ]
         headers = {}
-    checks = [Check("API", True, f"{url} answers")]
-    theirs = time_in_header(headers.get("Date", ""))
-    if theirs is not None:
-        checks.append(clock_check((clock.now() - theirs).total_seconds(), "GitLab", needed=False))
-    return checks
-
-
-async def _registry(context: RunContext) -> Check:
-    answered = await fetch_challenge(
-        SAAS_REGISTRY, trace=context.trace, seconds=context.deadline.clip(SECONDS)
-    )
-    if isinstance(answered, Challenge):
-        return Check("registry", True, f"{SAAS_REGISTRY} answers, and asks for a token")
-    return Check("registry", False, str(answered), "Check the network and its proxies")
+    return [Check("API", True, f"{url} answers"), *server_clock_checks(headers, "GitLab")]

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.model import clock
-from bootstrap.model.api_times import time_in_header
 from bootstrap.model.errors import PullkeyError
-from bootstrap.plugin.checks import Check, clock_check, failed_check
+from bootstrap.plugin.checks import Check, failed_check, registry_check, server_clock_checks
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
-from bootstrap.plugin.rest_client import Reply
 from providers.harbor import messages_login
 from providers.harbor.connection import Connection
 from providers.harbor.errors import HarborApiError
@@ -39,7 +35,7 @@ async def checkup(context: RunContext, host: str, login: Mapping[str, Any]) -> S
     checks: list[Check] = []
     try:
         checks += await _api(context, host)
-        checks.append(await _registry(context, host))
+        checks.append(await registry_check(context, host))
     except PullkeyError as error:
         checks.append(failed_check("API", error))
     except Exception as error:  # noqa: BLE001  - a check-up reports what is wrong, whatever it is
@@ -66,19 +62,5 @@ async def _api(context: RunContext, host: str) -> list[Check]:
     version = f", version {info.version}" if info.version else ""
     return [
         Check("API", True, f"{connection.url} answers{version}, users from {info.auth_mode or 'not shown'}"),
-        *_clock(reply),
+        *server_clock_checks(reply.headers, "Harbor"),
     ]
-
-
-def _clock(reply: Reply) -> list[Check]:
-    theirs = time_in_header(reply.headers.get("Date", ""))
-    if theirs is None:
-        return []
-    return [clock_check((clock.now() - theirs).total_seconds(), "Harbor", needed=False)]
-
-
-async def _registry(context: RunContext, host: str) -> Check:
-    answered = await fetch_challenge(host, trace=context.trace, seconds=context.deadline.clip(SECONDS))
-    if isinstance(answered, Challenge):
-        return Check("registry", True, f"{host} answers, and asks for a token")
-    return Check("registry", False, str(answered), "Check the network and its proxies")
