@@ -1,15 +1,15 @@
 """A client of a JSON API over HTTP, for providers whose cloud has no SDK.
 
 Time, size and nesting of answers are bounded; redirects and cookies are off. Nothing is sent twice: the
-caller decides whether to retry (`bootstrap.plugin.retry`).
+caller decides whether to retry (`patiently`, `bootstrap.plugin.retry`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from bootstrap.http._fast_import import httpx
@@ -17,11 +17,18 @@ from bootstrap.http.bounds import PLAIN, Unreadable, parse_json, read_bounded
 from bootstrap.http.client import new_client
 from bootstrap.model import clock
 from bootstrap.model.api_times import seconds_of_retry_after
+from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.retry import Delay, retry_while
 
+T = TypeVar("T")
 TIMEOUT = 30.0
 """The time limit of one call, in seconds."""
+_PATIENCE_SECONDS = 60.0
+_LEAST_PATIENCE_SECONDS = 1.0
+_MAX_UNSPECIFIED_WAIT_SECONDS = 3.0
 _BODY_LIMIT = 1_000_000
 _MAX_ERROR_CHARACTERS = 4_000
 
@@ -41,6 +48,40 @@ class Reply:
     body: Any
     headers: Mapping[str, str]
     text: str = ""
+
+
+def busy_delay(error: Exception, *, busy: str, limited: str) -> Delay | None:
+    """The delay of a busy API or a rate limit; None for a refusal.
+
+    An API usually says how long its limit lasts. If it does not, only a short one is waited for.
+
+    Args:
+        error: of a call.
+        busy: the line to show if the API is busy or does not answer.
+        limited: the same of a rate limit.
+    """
+    if not isinstance(error, ApiError) or not error.busy:
+        return None
+    if error.rate_limited:
+        at_most = _MAX_UNSPECIFIED_WAIT_SECONDS if error.retry_after is None else None
+        return Delay(limited, at_most=at_most, after=error.retry_after)
+    return Delay(busy, after=error.retry_after)
+
+
+async def patiently(
+    call: Callable[[], Awaitable[T]], *, why: Callable[[Exception], Delay | None], context: RunContext
+) -> T:
+    """Repeat a call that may be sent again, for a minute at most: a read, or a change that leads to the same
+    result every time.
+
+    Args:
+        call: sends it once.
+        why: the delay that explains an error; None for a refusal.
+        context: of the run. After its deadline there is still a second.
+    """
+    left = max(context.deadline.left, _LEAST_PATIENCE_SECONDS)
+    deadline = Deadline(min(_PATIENCE_SECONDS, left))
+    return await retry_while(call, why=why, deadline=deadline, tell=context.tell)
 
 
 class RestClient:

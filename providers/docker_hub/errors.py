@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
-_MAX_UNSPECIFIED_WAIT_SECONDS = 3.0
 _BUSY = "Docker Hub is busy or briefly away; trying again."
 _LIMITED = "Docker Hub limits how often it is asked; trying again once it may be."
 
@@ -43,13 +42,7 @@ class HubApiError(ApiError):
 
 def busy(error: Exception) -> Delay | None:
     """The delay of a busy API or a rate limit; None for a refusal."""
-    if not isinstance(error, HubApiError) or not error.busy:
-        return None
-    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # Docker Hub usually says how long to wait. If it does not, wait only for a short limit.
-        at_most = _MAX_UNSPECIFIED_WAIT_SECONDS if error.retry_after is None else None
-        return Delay(_LIMITED, at_most=at_most, after=error.retry_after)
-    return Delay(_BUSY, after=error.retry_after)
+    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
 
 
 @contextmanager

@@ -14,26 +14,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from bootstrap.model import clock
 from bootstrap.model.api_times import time_in_json
-from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.rest_client import TIMEOUT, Reply
-from bootstrap.plugin.retry import retry_while
+from bootstrap.plugin.rest_client import TIMEOUT, Reply, patiently
 from providers.docker_hub import messages
 from providers.docker_hub.connection import Connection, bearer_header
 from providers.docker_hub.errors import HubApiError, busy
 
-T = TypeVar("T")
-
-_READ_SECONDS = 60.0
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
 _MOST_PAGES_OF_NAMES = 5
@@ -154,7 +149,7 @@ class Hub:
             HubApiError: the password is wrong, or a second factor is required.
         """
         body = {"identifier": user, "secret": secret.reveal()}
-        answer = await self._patiently(
+        answer = await patiently(
             lambda: self.connection.send(
                 "POST",
                 "/v2/auth/token",
@@ -162,7 +157,9 @@ class Hub:
                 secrets=(secret,),
                 body=body,
                 seconds=self._seconds,
-            )
+            ),
+            why=busy,
+            context=self.context,
         )
         return Secret(_text(answer.body, "access_token"))
 
@@ -302,7 +299,9 @@ class Hub:
         body: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Send a read or an idempotent change, with retries."""
-        return await self._patiently(lambda: self._send(method, path, query=query, body=body))
+        return await patiently(
+            lambda: self._send(method, path, query=query, body=body), why=busy, context=self.context
+        )
 
     async def _send(
         self,
@@ -338,10 +337,6 @@ class Hub:
     def _seconds(self) -> float:
         """The time limit of one call."""
         return self.context.deadline.clip(TIMEOUT)
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
-        return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)
 
 
 def _tokens(organization: str) -> str:

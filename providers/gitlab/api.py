@@ -11,26 +11,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.rest_client import TIMEOUT, Reply
-from bootstrap.plugin.retry import retry_while
+from bootstrap.plugin.rest_client import TIMEOUT, Reply, patiently
 from providers.gitlab import messages_login as messages
 from providers.gitlab.address import host_of_instance, url_of_calls
 from providers.gitlab.answers import DeployToken, Namespace, NewToken, deploy_token, namespace, new_token
 from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError, busy
 
-T = TypeVar("T")
-
-_READ_SECONDS = 60.0
 _PAGE_SIZE = 100  # the maximum (doc/api/rest/_index.md)
 _MOST_PAGES = 100
 _NUMBERED = re.compile(r"/projects/([1-9][0-9]{0,18})(?:[/?]|$)")
@@ -51,7 +46,7 @@ class Login:
         """The access token, from the user if it was not supplied.
 
         Raises:
-            NotAsked: this run does not prompt.
+            LoginMissing: this run does not prompt.
             UsageProblem: there is no terminal, or the text cannot be an access token.
             StepFailed: GitLab has refused it; it is not tried twice, since that may lock the address.
         """
@@ -215,9 +210,7 @@ class Gitlab:
         query: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Send a call that may be repeated: a read, or a change that leads to the same result every time."""
-        deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
-        call: Callable[[], Awaitable[Reply]] = lambda: self._send(method, path, query=query)  # noqa: E731
-        return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)
+        return await patiently(lambda: self._send(method, path, query=query), why=busy, context=self.context)
 
     async def _send(
         self,

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
-_UNTOLD_SECONDS = 3.0
 _LOCK_SECONDS = 15.0
 _BUSY = "GitLab is busy or briefly away; trying again."
 _LIMITED = "GitLab limits how often it is asked; trying again once it may be."
@@ -22,7 +22,7 @@ _LOCKED = "GitLab is changing the same thing for another request; trying again."
 _HIDDEN = re.compile(r"\b(?:project|group) not found", re.IGNORECASE)
 
 
-class NotAsked(PullkeyError):
+class LoginMissing(PullkeyError):
     """GitLab needs an access token, and none was supplied."""
 
     code = Code.GITLAB_LOGIN_MISSING
@@ -92,13 +92,7 @@ def busy(error: Exception) -> Delay | None:
         return None
     if error.locked:
         return Delay(_LOCKED, at_most=_LOCK_SECONDS)
-    if not error.busy:
-        return None
-    if error.rate_limited:
-        return Delay(
-            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
-        )
-    return Delay(_BUSY, after=error.retry_after)
+    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:

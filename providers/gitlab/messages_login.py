@@ -7,11 +7,11 @@ from bootstrap.model.errors import Problem, ProblemKind, StepFailed, UsageProble
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.registry import code_of
 from bootstrap.plugin.step import StepRole
-from providers.gitlab.errors import GitlabApiError, NotAsked
+from providers.gitlab.errors import GitlabApiError, LoginMissing
 
 
-def login_not_supplied(host: str) -> NotAsked:
-    return NotAsked(f"GitLab was not asked: no access token for {host} was supplied")
+def login_not_supplied(host: str) -> LoginMissing:
+    return LoginMissing(f"GitLab was not asked: no access token for {host} was supplied")
 
 
 def login_invalid() -> UsageProblem:

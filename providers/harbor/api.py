@@ -6,17 +6,15 @@ accounts), user.go (permissions, and the answers to a robot account's login), ba
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.rest_client import TIMEOUT, Reply
-from bootstrap.plugin.retry import retry_while
+from bootstrap.plugin.rest_client import TIMEOUT, Reply, patiently
 from providers.harbor import messages_login as messages
 from providers.harbor import objects
 from providers.harbor.connection import Connection
@@ -24,9 +22,6 @@ from providers.harbor.errors import HarborApiError, busy
 from providers.harbor.login import Login
 from providers.harbor.objects import NewRobot, Project, Robot, ServerInfo
 
-T = TypeVar("T")
-
-_READ_SECONDS = 60.0
 _PAGE_SIZE = 100  # the maximum (swagger.yaml, `pageSize`)
 _MOST_PAGES = 100
 _FEW = 10
@@ -83,7 +78,9 @@ class Harbor:
     async def _try_login(self, header: Secret) -> None:
         """Determine the kind of login: 200 a user, 412 a robot account, 401 neither."""
         try:
-            reply = await self._patiently(lambda: self._send("GET", "/users/current", header=header))
+            reply = await patiently(
+                lambda: self._send("GET", "/users/current", header=header), why=busy, context=self.context
+            )
         except HarborApiError as error:
             if error.of_robot_login:
                 self.login.is_robot = True
@@ -239,8 +236,10 @@ class Harbor:
     ) -> Reply:
         """A call that may be sent again: a read, or a change that leads to the same result every time."""
         header = await self._authorization()
-        return await self._patiently(
-            lambda: self._send(method, path, query=query, body=body, headers=headers, header=header)
+        return await patiently(
+            lambda: self._send(method, path, query=query, body=body, headers=headers, header=header),
+            why=busy,
+            context=self.context,
         )
 
     async def _send(
@@ -269,10 +268,6 @@ class Harbor:
             if error.status == HTTPStatus.NOT_FOUND and path == "/robots":
                 raise messages.server_too_old(self.host) from None
             raise
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        deadline = Deadline(min(_READ_SECONDS, max(self.context.deadline.left, 1.0)))
-        return await retry_while(call, why=busy, deadline=deadline, tell=self.context.tell)
 
 
 def _may_pass(error: BaseException) -> bool:

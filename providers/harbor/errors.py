@@ -9,9 +9,9 @@ from http import HTTPStatus
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
-_UNTOLD_SECONDS = 3.0
 _BUSY = "Harbor is busy or briefly away; trying again."
 _LIMITED = "Harbor limits the rate of requests; trying again when it allows one."
 
@@ -46,13 +46,7 @@ class HarborApiError(ApiError):
 
 def busy(error: Exception) -> Delay | None:
     """The delay of a refusal that is worth a retry: a rate limit as long as Harbor says, others briefly."""
-    if not isinstance(error, ApiError) or not error.busy:
-        return None
-    if error.rate_limited:
-        return Delay(
-            _LIMITED, at_most=_UNTOLD_SECONDS if error.retry_after is None else None, after=error.retry_after
-        )
-    return Delay(_BUSY, after=error.retry_after)
+    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
 
 
 @contextmanager
