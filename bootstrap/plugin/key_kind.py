@@ -55,6 +55,10 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
     """Seconds between the reads of an undo for keys of this run."""
     doubles_pauses: tuple[float, ...] = ()
     """Seconds between the reads for duplicates of a key whose creation was answered at a later try."""
+    most_creations: int | None = None
+    """How many requests to create a key are sent at most; None: as many as there is time for. If no answer is
+    ever as documented, each further request would only create another key.
+    """
     verbs = ("enable", "disable")
     """What the cloud calls `Keys.switch`, on and off."""
 

@@ -53,6 +53,8 @@ class KeyResource(KeyKind[K, N]):
     """The id of the key that this run created; it is undone even if what follows its creation fails."""
     _undeleted = ""
     """The key of this run that could not be deleted; "" if none."""
+    _creations = 0
+    """How many requests to create a key were sent, or were about to be."""
 
     # -- which key a record of Akka's names ------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class KeyResource(KeyKind[K, N]):
         try:
             await self.prepare()
             answer = await retry_while(
-                self._create, why=self.creation_delay, deadline=context.deadline, tell=context.tell
+                self._create, why=self._delay_of_creation, deadline=context.deadline, tell=context.tell
             )
             self._answered = key_id = self.id_of(answer)
             self.created.add(key_id)
@@ -203,7 +205,13 @@ class KeyResource(KeyKind[K, N]):
         known = {"key_id": self._undeleted} if left_over is not None and self._undeleted else {}
         return Done(self.created_as(answer), {"key_id": key_id}, left_over, left_known=known)
 
+    def _delay_of_creation(self, error: Exception) -> Delay | None:
+        if self.most_creations is not None and self._creations >= self.most_creations:
+            return None
+        return self.creation_delay(error)
+
     async def _create(self) -> N:
+        self._creations += 1
         await self.before_creation()
         try:
             with self.attempt.sending(self.may_be_created):

@@ -29,7 +29,6 @@ _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "broug
 _CLOCK_MARGIN = dt.timedelta(minutes=5)
 LABEL_MARK = "pullkey "
 """The beginning of the labels of pullkey's tokens, followed by the run's id."""
-_MOST_TRIES = 4
 
 
 class SuppliedToken(SuppliedKey):
@@ -107,6 +106,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
     can_disable = True
     asks_two_places = True
     undo_pauses = (1.0, 1.0, 1.0)
+    most_creations = 4
     verbs = ("activate", "deactivate")
 
     def __init__(self, session: Session, target: DockerHubTarget, hub: Hub) -> None:
@@ -114,7 +114,6 @@ class CreatedToken(KeyResource[Token, NewToken]):
         self._target = target
         self._hub = hub
         self._repositories: tuple[str, ...] = target.repositories
-        self._tries = 0
 
     @property
     def title(self) -> str:
@@ -209,7 +208,6 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return token.repositories if token else ()
 
     async def create(self) -> NewToken:
-        self._tries += 1
         ends = clock.now() + self._target.expires_in - _CLOCK_MARGIN
         return await self._hub.create(
             self._label, ends, organization=self._target.organization, repositories=self._repositories
@@ -256,10 +254,6 @@ class CreatedToken(KeyResource[Token, NewToken]):
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
-
-    def creation_delay(self, error: Exception) -> Delay | None:
-        # If no answer is ever as documented, stop creating further tokens.
-        return busy(error) if self._tries < _MOST_TRIES else None
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)

@@ -29,7 +29,6 @@ from providers.gitlab.errors import busy, refused
 from providers.gitlab.place import Place, known_namespace
 from providers.gitlab.target import USER, GitlabTarget, is_link, key_id_of, number_of_key
 
-_MOST_TRIES = 4
 _EXAMPLE = 12345678
 
 
@@ -40,12 +39,12 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
     word = "token"
     asks_two_places = True
     undo_pauses = (1.0, 1.0, 1.0)
+    most_creations = 4
 
     def __init__(self, session: Session, target: GitlabTarget, place: Place) -> None:
         super().__init__(session)
         self._target = target
         self._place = place
-        self._tries = 0
         self._name = ""
 
     @property
@@ -142,7 +141,6 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         return await super().look_now()
 
     async def create(self) -> NewToken:
-        self._tries += 1
         namespace, gitlab = await self._place.namespace(), await self._place.gitlab()
         name = str(self.intent()["name"])
         return await gitlab.create(
@@ -189,10 +187,6 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
-
-    def creation_delay(self, error: Exception) -> Delay | None:
-        # If answers never have the documented form, each further try would only create another token.
-        return busy(error) if self._tries < _MOST_TRIES else None
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)

@@ -26,7 +26,6 @@ from providers.harbor.objects import NewRobot, Robot
 from providers.harbor.target import LINKS, HarborTarget
 
 _DESCRIPTION = "Pulls images for Akka. Created by pullkey."
-_MOST_TRIES = 4
 PERMISSIONS = ("robot:create", "robot:delete", "robot:list", "robot:read")
 
 
@@ -42,6 +41,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
     permissions = PERMISSIONS
     asks_two_places = True
     undo_pauses = (1.0, 1.0, 1.0)
+    most_creations = 4
 
     def __init__(self, session: Session, target: HarborTarget, harbor: Harbor) -> None:
         super().__init__(session)
@@ -49,7 +49,6 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         self._harbor = harbor
         self._projects = target.projects
         self._recorded_name = ""
-        self._tries = 0
 
     @property
     def can_disable(self) -> bool:  # type: ignore[override]
@@ -181,8 +180,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return found.projects
 
     async def before_creation(self) -> None:
-        self._tries += 1
-        if self._tries > 1 and self.attempt.unanswered:
+        if self.attempt.unanswered:
             # A request without an answer may have been carried out only now.
             await self.delete_lost(self.intent())
 
@@ -234,8 +232,6 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        if self._tries >= _MOST_TRIES:
-            return None
         if isinstance(error, HarborApiError) and error.exists and self.attempt.unanswered:
             return Delay(messages.LATE_ANSWER)
         return busy(error)
