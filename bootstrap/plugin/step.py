@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bootstrap.model.errors import LeftOver, Problem
+from bootstrap.model.errors import LeftOver, Problem, PullkeyError
 from bootstrap.model.tense import done, thing
 from bootstrap.model.text import one_line
 
@@ -236,6 +236,14 @@ class Step(ABC):
     @abstractmethod
     def script(self) -> Script:
         """The commands of the step, from the cloud's documentation. Needs no connection."""
+
+
+async def is_pending(step: Step) -> bool:
+    """Whether a step is still to be done; also if that cannot be read, which its own `look` reports."""
+    try:
+        return (await step.look()).state is not State.DONE
+    except PullkeyError:
+        return True
 
 
 def other_than(intent: Intent, **own: str) -> str:

@@ -23,7 +23,7 @@ from bootstrap.plugin.registry import (
 )
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State, StepRole
+from bootstrap.plugin.step import Notice, PreflightFindings, StepRole, is_pending
 from providers.docker_hub import messages, scripts
 from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError
@@ -88,11 +88,7 @@ class DockerHubSession(Session):
         findings = PreflightFindings()
         if not self.target.puller:
             findings.problems.append(messages.puller_not_named())
-        try:
-            pending = (await self.steps[0].look()).state is not State.DONE
-        except PullkeyError:
-            pending = True  # the step itself reports the error
-        if pending:
+        if await is_pending(self.steps[0]):
             findings.notices += self._notices()
             findings.problems += await self._problems()
         return findings

@@ -17,7 +17,7 @@ from bootstrap.plugin.registry import (
     try_once,
 )
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import PreflightFindings, State
+from bootstrap.plugin.step import PreflightFindings, is_pending
 from providers.gitlab import messages, scripts
 from providers.gitlab.address import host_of_instance
 from providers.gitlab.answers import Namespace
@@ -98,14 +98,10 @@ class GitlabSession(Session):
 
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
-        try:
-            pending = (await self._token.look()).state is not State.DONE
-        except PullkeyError:
-            pending = True  # reported where the step is looked at
-        if pending and self.place.may_look:
-            self._looked = True
-            findings.problems += await problems_of(self.place, self.target)
-        if pending:
+        if await is_pending(self._token):
+            if self.place.may_look:
+                self._looked = True
+                findings.problems += await problems_of(self.place, self.target)
             findings.notices += await notices_of(self.place, self.target)
         return findings
 

@@ -12,7 +12,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import missing_permission
 from bootstrap.plugin.registry import Confidential
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State
+from bootstrap.plugin.step import Notice, PreflightFindings, is_pending
 from providers.harbor import messages, scripts
 from providers.harbor.api import Harbor
 from providers.harbor.errors import HarborApiError
@@ -93,11 +93,7 @@ class HarborSession(Session):
 
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
-        try:
-            pending = (await self._robot.look()).state is not State.DONE
-        except PullkeyError:
-            pending = True  # reported where the step is looked at
-        if pending and await self.harbor.may_look():
+        if await is_pending(self._robot) and await self.harbor.may_look():
             findings.problems += await self._preflight.problems()
             findings.public = self._preflight.public
             if why := (await self._image.choice()).why:
