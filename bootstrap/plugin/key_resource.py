@@ -24,7 +24,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.deletion import NotShownYet, StillShown, delete_until_gone, lag_delay
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES, K, KeyKind, N
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import Done, Intent, State, StepStatus, StillThere
@@ -68,8 +68,7 @@ class KeyResource(KeyKind[K, N]):
         """
         if self.asks_two_places:
             return await self.read(key_id)
-        seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="Akka's record names it")
-        return seen.value if isinstance(seen, Present) else None
+        return await read_until_shown(lambda: self.read(key_id), contradicted_by="Akka's record names it")
 
     # -- keys that runs on any machine have lost -------------------------------------------------------------
 
@@ -138,8 +137,8 @@ class KeyResource(KeyKind[K, N]):
         """Whether the cloud still shows a key after answering that it does not exist."""
         if self.asks_two_places:
             return await self.read(key_id) is not None
-        seen = await confirm_absent(lambda: self.read(key_id), contradicted_by="it is named by its id")
-        return isinstance(seen, Present)
+        shown = await read_until_shown(lambda: self.read(key_id), contradicted_by="it is named by its id")
+        return shown is not None
 
     async def switch(self, key_id: str, *, on: bool) -> None:
         async def once() -> None:

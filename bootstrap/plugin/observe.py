@@ -85,6 +85,14 @@ async def confirm_absent(
     return Unknown(contradicted_by or "it was not shown, and there was no time to look again")
 
 
+async def read_until_shown(
+    read: Callable[[], Awaitable[T | None]], *, contradicted_by: str = "", deadline: Deadline | None = None
+) -> T | None:
+    """The object; None if none of the reads of `confirm_absent` showed it."""
+    seen = await confirm_absent(read, contradicted_by=contradicted_by, deadline=deadline)
+    return seen.value if isinstance(seen, Present) else None
+
+
 async def confirm_unlisted(
     things: Collection[T],
     named: Callable[[], Awaitable[Collection[T]]],

@@ -24,7 +24,7 @@ from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.deletion import NotShownYet, StillShown, busy_delay, delete_until_gone
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Intent, Removal, State, Step, StepStatus, StillThere
@@ -176,8 +176,7 @@ class Resource(CloudStep, Generic[T]):
 
     async def expected(self) -> T | None:
         """What the cloud shows of an object to remove; None only if a second read does not show it either."""
-        seen = await confirm_absent(self.read)
-        return seen.value if isinstance(seen, Present) else None
+        return await read_until_shown(self.read)
 
     async def seen(self) -> T | None:
         """The same as `read`; a provider with a cache may answer from it."""
@@ -284,10 +283,10 @@ class Resource(CloudStep, Generic[T]):
                 # Clouds answer some reads of a missing object with "forbidden".
                 return None
 
-        seen = await confirm_absent(
+        shown = await read_until_shown(
             read, contradicted_by="this run created it" if self.attempt.created else ""
         )
-        return isinstance(seen, Present) and self.is_same(seen.value)
+        return shown is not None and self.is_same(shown)
 
     async def _delete(
         self,

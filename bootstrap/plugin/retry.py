@@ -11,7 +11,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline, Tell
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 
 # Disable stamina's hooks, which would log the error.
 set_on_retry_hooks([])
@@ -32,8 +32,7 @@ async def read_twice(ask: Callable[[], Awaitable[T | None]]) -> T | None:
     Args:
         ask: reads from the cloud each time, without a cache.
     """
-    seen = await confirm_absent(ask)
-    return seen.value if isinstance(seen, Present) else None
+    return await read_until_shown(ask)
 
 
 @dataclass(frozen=True)

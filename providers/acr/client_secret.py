@@ -16,7 +16,7 @@ from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere
 from providers.acr import messages_application as messages
@@ -224,8 +224,9 @@ class Key(KeyResource[Password, NewPassword]):
         application = await session.application_now()
         if application is None and not await session.is_surely_gone():
             # Akka's record names it, so one answer that it is not there may be of a server that lags.
-            seen = await confirm_absent(session.application_now, contradicted_by="Akka's record names it")
-            application = seen.value if isinstance(seen, Present) else None
+            application = await read_until_shown(
+                session.application_now, contradicted_by="Akka's record names it"
+            )
             if application is None:
                 raise messages.application_unconfirmed(session.target.client_id)
         shown = _secret_of(application, key_id)

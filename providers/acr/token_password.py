@@ -17,7 +17,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.server import same_registry
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from providers.acr import messages_token as messages
@@ -332,8 +332,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         session = self._session
         token = await session.token_now()
         if token is None and await session.recently_made():
-            seen = await confirm_absent(session.token_now, contradicted_by="it was created minutes ago")
-            token = seen.value if isinstance(seen, Present) else None
+            token = await read_until_shown(session.token_now, contradicted_by="it was created minutes ago")
             if token is None:
                 raise messages.recorded_token_not_shown(session.target.token_name)
         found = token.password(key_id) if token else None

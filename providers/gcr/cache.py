@@ -8,7 +8,7 @@ from typing import Any
 from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext, Shared
-from bootstrap.plugin.observe import Present, Unknown, confirm_absent
+from bootstrap.plugin.observe import Present, Unknown, confirm_absent, read_until_shown
 from providers.gcr import messages_keys
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.errors import GoogleApiError
@@ -55,10 +55,9 @@ class Facts:
         """The service account; None once its absence is confirmed although `why` contradicts it."""
 
         async def look() -> Any:
-            seen = await confirm_absent(
+            return await read_until_shown(
                 lambda: self._account(resource), contradicted_by=why, deadline=deadline
             )
-            return seen.value if isinstance(seen, Present) else None
 
         return self._of_state(("confirmed account", resource), look)
 

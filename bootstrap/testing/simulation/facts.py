@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.observe import Present, confirm_absent
+from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.testing.simulation.cloud import Identity, Key, SimulatedApiError, SimulatedCloud
@@ -28,8 +28,7 @@ class SimulatedFacts(Session):
         named = (await key_in_record(self, await self.context.held_credential()))[0] is not None
         if not named:
             return await self.cloud.identity(self.target.identity_name)
-        seen = await confirm_absent(self._identity_now, contradicted_by="Akka's record names it")
-        return seen.value if isinstance(seen, Present) else None
+        return await read_until_shown(self._identity_now, contradicted_by="Akka's record names it")
 
     async def _identity_now(self) -> Identity | None:
         return await self.cloud.identity(self.target.identity_name)
