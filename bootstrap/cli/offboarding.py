@@ -87,7 +87,7 @@ def _left_behind(command: ProjectCommand, name: str) -> HeldCredential | None:
     Raises:
         PullkeyError: the interrupted run did something else, or is still running.
     """
-    from bootstrap.engine.recovery import being_removed
+    from bootstrap.engine.removal_entry import being_removed
 
     journal = command.assembly.journal(command.scope, name)
     lost = journal.left_behind()

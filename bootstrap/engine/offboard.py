@@ -18,7 +18,7 @@ from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.journal import Record as LostRun
 from bootstrap.engine.locate import LocatedCredential, find
 from bootstrap.engine.operation import Operation
-from bootstrap.engine.recovery import OFFBOARD, as_intent
+from bootstrap.engine.removal_entry import OFFBOARD, as_intent
 from bootstrap.engine.removal_planner import RemovalPlanner
 from bootstrap.engine.reporter import Reporter, quiet
 from bootstrap.engine.result import RemovalResult, Result
@@ -155,14 +155,13 @@ class Offboarding(Operation):
         return lost
 
     def _own_entries(self, lost: LostRun) -> list[Entry]:
-        going = self._held.link.key_id if self._held.link else ""
-        return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == going]
+        key_id = self._held.link.key_id if self._held.link else ""
+        return [one for one in lost.entries if one.step == OFFBOARD and one.known.get("key_id") == key_id]
 
     async def _recover(self, lost: LostRun) -> None:
         """Undo what another run for this secret has started; an earlier offboarding is continued."""
         if self._located.session is None or self._journal is None:
             raise AssertionError("there is a lost run only with both")
-        going = self._held.link.key_id if self._held.link else ""
         await self._connect()
         ask = len(self._own_entries(lost)) < len(lost.entries)
         recovery = await self._clear_up(
@@ -171,7 +170,7 @@ class Offboarding(Operation):
             lost,
             self._held,
             secret_name=self._held.name,
-            going=going,
+            removing=self._held.link.key_id if self._held.link else "",
             ask=ask,
         )
         self._removals.held_back = recovery.held_back

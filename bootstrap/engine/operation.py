@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.engine.journal import Journal, Record
@@ -111,7 +110,7 @@ class Operation(ABC):
         """
 
     @abstractmethod
-    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
+    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
         """Remove the cloud resources of a record that another one has replaced
         (`recovery.RemoveReplaced`).
         """
@@ -163,7 +162,7 @@ class Operation(ABC):
         held: HeldCredential | None,
         *,
         secret_name: str,
-        going: str = "",
+        removing: str = "",
         ask: bool = True,
     ) -> Recovery:
         """Clean up after a run that did not end (`Recovery.clear_up`), and add the outcome to the result.
@@ -181,7 +180,7 @@ class Operation(ABC):
         self.changing = True
         recovery = Recovery(session, self.akka, secret_name, journal, self.reporter, self._remove_replaced)
         try:
-            await recovery.clear_up(lost, held, going=going)
+            await recovery.clear_up(lost, held, removing=removing)
         finally:
             self.result.left_over += recovery.left_over
             self.result.undone += recovery.undone

@@ -6,7 +6,7 @@ The cleanup is repeatable: if a run is killed during it, the next one continues.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from bootstrap.akka.cli import AkkaCli
@@ -18,7 +18,9 @@ from bootstrap.engine.journal import Entry, Journal, Record
 from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import registered_record
+from bootstrap.engine.removal_entry import OFFBOARD, is_shown, is_shown_cut, record_in
 from bootstrap.engine.reporter import Reporter
+from bootstrap.engine.result import Result
 from bootstrap.engine.unrecorded_keys import of_identity
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
@@ -29,16 +31,13 @@ from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Step, StepRole, StillThere
 
-OFFBOARD = "offboard"
-"""The journal's name of an offboarding."""
-
 
 class RemoveReplaced(Protocol):
     """Removes the cloud resources of a record of another registry or identity; with `look_only`,
     lists them.
     """
 
-    def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Any]: ...
+    def __call__(self, held: HeldCredential, *, look_only: bool = False) -> Awaitable[Result]: ...
 
 
 class Recovery:
@@ -80,7 +79,7 @@ class Recovery:
         """The records that an offboarding has removed. A lagging list may still show them."""
         self._lost_command = ""
 
-    async def clear_up(self, lost: Record, held: HeldCredential | None, *, going: str = "") -> None:
+    async def clear_up(self, lost: Record, held: HeldCredential | None, *, removing: str = "") -> None:
         """Remove what cannot be used, and report what cannot be decided.
 
         A key that Akka does not hold cannot be used: its secret was lost with the run. A key that Akka was
@@ -89,7 +88,7 @@ class Recovery:
         Args:
             lost: the record of the lost run.
             held: Akka's current record of the secret.
-            going: the id of the key that this run removes itself.
+            removing: the id of the key that this run removes itself.
         """
         self._journal.record = lost
         self._lost_command = lost.command
@@ -97,7 +96,7 @@ class Recovery:
         await self._refuse_others(lost, by_name)
         given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
         held = await self._seen(held, given.values())
-        held = await self._settled(held, lost, going)
+        held = await self._settled(held, lost, removing)
         listed = await all_records(self._akka, self._reporter.notice)
         if any(not where and _differs(one, held) for where, one in listed if one.name == self._secret_name):
             held = await read_settled(self._read)
@@ -127,11 +126,11 @@ class Recovery:
                     self._journal.drop(entry)
             elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
                 self._hold_back(entry, {})
-            elif entry.step == OFFBOARD and key_id != going and _is_cut(held, _removed(entry)):
+            elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(record_in(entry), held):
                 await self._keep_shown(entry)
-            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != going:
+            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != removing:
                 await self._retire(key_id, entry, held, records)
-            elif entry.step == OFFBOARD and key_id == going:
+            elif entry.step == OFFBOARD and key_id == removing:
                 continue  # this run continues it; keep the entry in case it is killed too
             elif entry.step in by_name and not serves:
                 entry.intent["lost"] = True
@@ -175,18 +174,22 @@ class Recovery:
             await confirm_absent(as_given, contradicted_by="a run was registering it")
         return shown[0]
 
-    async def _settled(self, held: HeldCredential | None, lost: Record, going: str) -> HeldCredential | None:
+    async def _settled(
+        self, held: HeldCredential | None, lost: Record, removing: str
+    ) -> HeldCredential | None:
         """Akka's record, once all lists show what an offboarding has done: it may have been killed before or
         after it removed the record.
         """
         removals = [
-            entry for entry in lost.entries if entry.step == OFFBOARD and entry.known.get("key_id") != going
+            entry
+            for entry in lost.entries
+            if entry.step == OFFBOARD and entry.known.get("key_id") != removing
         ]
-        gone = [_removed(entry) for entry in removals]
+        gone = [record_in(entry) for entry in removals]
         # One with left-overs has removed the record.
-        if any(_shows(held, one) or not entry.left for one, entry in zip(gone, removals, strict=True)):
+        if any(is_shown(one, held) or not entry.left for one, entry in zip(gone, removals, strict=True)):
             held = await read_settled(self._read)
-        self.removed = [one for one in gone if not _shows(held, one)]
+        self.removed = [one for one in gone if not is_shown(one, held)]
         return held
 
     async def _may_hold(self, intent: Mapping[str, Any], held: HeldCredential | None) -> bool:
@@ -227,7 +230,7 @@ class Recovery:
 
     async def _keep_shown(self, entry: Entry) -> None:
         """Keep the key of an offboarding whose record Akka still shows, without the key."""
-        gone = _removed(entry)
+        gone = record_in(entry)
         if self.whole is None and self.held is not None:
             self.whole = replace(gone, status=self.held.status)
         if (await key_in_record(self._session, gone))[0] is not None:
@@ -321,7 +324,7 @@ class Recovery:
             return
         session = self._session
         if entry.step == OFFBOARD:
-            gone = _removed(entry)
+            gone = record_in(entry)
             if (await key_in_record(session, gone))[0] is None:
                 # Another identity's, which only the journal names: report it for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
@@ -400,38 +403,8 @@ def _differs(one: HeldCredential, held: HeldCredential | None) -> bool:
     return held is None or one.link != held.link
 
 
-def _shows(held: HeldCredential | None, gone: HeldCredential) -> bool:
-    """Whether a record is the one that an offboarding was to remove, with its secret."""
-    if held is None or held.name != gone.name or held.empty:
-        return False
-    return likeness(held, gone) is not RecordMatch.OTHER
-
-
-def _is_cut(held: HeldCredential | None, gone: HeldCredential) -> bool:
-    """Whether Akka still shows the record that an offboarding was to remove, without its key."""
-    return held is not None and held.link is None and gone.link is not None and _shows(held, gone)
-
-
-def being_removed(lost: Record | None) -> HeldCredential | None:
-    """The credential that an earlier run was removing, or could not remove completely; Akka may no longer
-    have it.
-    """
-    entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
-    return _removed(entries[0]) if entries else None
-
-
-def _removed(entry: Entry) -> HeldCredential:
-    """The record that an offboarding was to remove."""
-    return HeldCredential(**entry.intent["held"])
-
-
-def as_intent(held: HeldCredential) -> dict[str, Any]:
-    """The journal's copy of a credential to remove: Akka may no longer show it when it is needed."""
-    return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
-
-
-def left_overs_of(held: HeldCredential, parted: Any) -> list[LeftOver]:
+def left_overs_of(held: HeldCredential, removed: Result) -> list[LeftOver]:
     """The underlying resources of a credential that still exist after `RemoveReplaced`."""
-    if parted.error is None:
-        return list(parted.left_over)
-    return [*parted.left_over, messages.cloud_resources_of_replaced(held, parted.error)]
+    if removed.error is None:
+        return list(removed.left_over)
+    return [*removed.left_over, messages.cloud_resources_of_replaced(held, removed.error)]

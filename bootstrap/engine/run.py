@@ -17,7 +17,8 @@ from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
 from bootstrap.engine.lost_keys import LOST, DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
-from bootstrap.engine.recovery import OFFBOARD, Recovery, as_intent, left_overs_of
+from bootstrap.engine.recovery import Recovery, left_overs_of
+from bootstrap.engine.removal_entry import OFFBOARD, as_intent
 from bootstrap.engine.run_options import PlannedSteps
 from bootstrap.engine.step_runner import StepRunner
 from bootstrap.engine.target_operation import TargetOperation
@@ -156,13 +157,13 @@ class Run(TargetOperation):
             self.handoff.record.keys_before = self._changes.keys_before
         self._own_journal.begin(self.context.run_id, self.options.command)
         overwritten = await self._overwritten_record(pending)
-        going = None
+        removal = None
         if overwritten is not None:
-            going = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
+            removal = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
         await self._runner().do_all(pending)
         self.result.result, self.result.changed = "done", True
-        if overwritten is not None and going is not None:
-            await self._remove_overwritten(overwritten, going)
+        if overwritten is not None and removal is not None:
+            await self._remove_overwritten(overwritten, removal)
 
     async def _overwritten_record(self, pending: Sequence[Step]) -> HeldCredential | None:
         """The record of another registry or identity, registered by pullkey, that the handoff overwrites."""

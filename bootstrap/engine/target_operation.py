@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import KeyHolders, Place, key_holders, keys_in_use
@@ -16,7 +15,7 @@ from bootstrap.engine.operation import Operation
 from bootstrap.engine.preflight import Preflight, PreflightResult
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
-from bootstrap.engine.result import StepResult
+from bootstrap.engine.result import Result, StepResult
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.engine.unfinished import unfinished
 from bootstrap.engine.verified_pulls import VerifiedPulls
@@ -157,7 +156,7 @@ class TargetOperation(Operation):
             # There may be thousands of targets, and something may still refer to each.
             self.session.credential.password.drop_index()
 
-    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Any:
+    async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
         from bootstrap.engine.offboard import remove_replaced  # late: few runs replace a key
 
         return await remove_replaced(

@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.engine.locate import known
 from bootstrap.engine.operation import Operation
-from bootstrap.engine.recovery import being_removed
+from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages

@@ -15,7 +15,7 @@ from bootstrap.engine.due import due_by_policy
 from bootstrap.engine.key_retirement import CLEAR
 from bootstrap.engine.locate import LocatedCredential, find, known
 from bootstrap.engine.lost_keys import LOST
-from bootstrap.engine.recovery import being_removed
+from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
 from bootstrap.fleet import messages

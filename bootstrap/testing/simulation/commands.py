@@ -13,7 +13,7 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.assembly import Assembly, OpenedTarget
 from bootstrap.engine.handoff import HANDOFF
 from bootstrap.engine.locate import find, named
-from bootstrap.engine.recovery import being_removed
+from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.reporter import quiet
 from bootstrap.engine.run_options import OffboardOptions, RunOptions
 from bootstrap.model import clock
