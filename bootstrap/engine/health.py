@@ -136,7 +136,7 @@ async def _assess(
     located: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
 ) -> CredentialHealth:
     found, held = CredentialHealth(located), located.held
-    if held.status.upper() not in ("OK", ""):
+    if not held.status_is_ok:
         found.problems.append(f"Akka's status of it is {held.status}")
     if held.lagging_regions:
         found.problems.append(f"{held.lagging_regions} shows something else")
@@ -212,15 +212,6 @@ async def _identity(located: LocatedCredential) -> str:
         return located.held.username
 
 
-def _why_unusable(key: KeyFacts | None) -> str:
-    """Why a key cannot be used, by what its cloud shows; "" if it can."""
-    if key is None:
-        return "was deleted, or has expired"
-    if key.disabled:
-        return "is disabled"
-    return "has expired" if key.expires is not None and key.expires <= clock.now() else ""
-
-
 async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | None) -> None:
     session, link = found.located.session, found.located.held.link
     if session is None or link is None:
@@ -232,7 +223,8 @@ async def _about_keys(found: CredentialHealth, expires_within: dt.timedelta | No
         if not any(reason.startswith("key: ") for reason in found.unverified):
             found.unverified.append(f"key: {error.what}")
         return
-    if not (found.missing or found.problems) and (why := _why_unusable(found.key)):
+    why = found.key.why_unusable if found.key is not None else "was deleted, or has expired"
+    if why and not (found.missing or found.problems):
         # The look at the key did not ask the cloud: it would have prompted for a login.
         found.missing = found.key is None
         found.problems.append(f"key {link.key_id} {why}")

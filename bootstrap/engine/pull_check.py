@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import StepFailed
@@ -26,12 +25,11 @@ async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool
         PullkeyError: the cloud cannot be read.
     """
     link, _ = await key_in_record(session, held)
-    if link is None or held is None or held.status.upper() not in ("OK", ""):
+    if link is None or held is None or not held.status_is_ok:
         return False
     key_id = link.key_id
     facts = await read_twice(lambda: session.key.facts(key_id))
-    now = clock.now()
-    return facts is not None and not facts.disabled and (facts.expires is None or facts.expires > now)
+    return facts is not None and not facts.why_unusable
 
 
 async def why_it_does_not_pull(

@@ -70,7 +70,7 @@ class RecordComparison:
             return messages.truncated_record(shown)
         if kind is not ShownRecord.OURS:
             return messages.another_record(shown)
-        if shown.status.upper() not in ("OK", ""):
+        if not shown.status_is_ok:
             return messages.record_status(shown.status)
         if shown.lagging_regions:
             return messages.lagging_record(shown.lagging_regions)

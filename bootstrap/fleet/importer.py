@@ -108,7 +108,7 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
         provider = provider_of(held)
     except UsageProblem as error:
         return Found(held, scope, {"provider": "unknown", "secret-name": held.name}, one_line(error.what), ())
-    notes = [] if held.status.upper() in ("OK", "") else [f"Akka's status of it is {held.status}"]
+    notes = [] if held.status_is_ok else [f"Akka's status of it is {held.status}"]
     target = None
     if held.link is None:
         notes.append(

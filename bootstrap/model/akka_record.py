@@ -32,6 +32,11 @@ class HeldCredential:
         return [one for one in found if one is not None]
 
     @property
+    def status_is_ok(self) -> bool:
+        """Whether Akka reports nothing wrong with it: the status OK, or none at all."""
+        return self.status.upper() in ("OK", "")
+
+    @property
     def empty(self) -> bool:
         """Whether the record refers to a deleted secret: Akka then shows a name and a status only."""
         return not (self.server or self.username or self.email)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from bootstrap.model import clock
+
 
 @dataclass(frozen=True)
 class KeyLimit:
@@ -33,6 +35,17 @@ class KeyFacts:
     """Whether the user supplied the password: `created` is then the time of registration, and the expiry is
     unknown.
     """
+
+    @property
+    def expired(self) -> bool:
+        return self.expires is not None and self.expires <= clock.now()
+
+    @property
+    def why_unusable(self) -> str:
+        """Why the key cannot be used, as the end of "key ID ..."; "" if it can."""
+        if self.disabled:
+            return "is disabled"
+        return "has expired" if self.expired else ""
 
     @property
     def expiry(self) -> str:

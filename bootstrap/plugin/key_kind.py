@@ -8,7 +8,6 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 
-from bootstrap.model import clock
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import LeftOver, StepFailed
 from bootstrap.model.key_facts import KeyFacts
@@ -152,10 +151,7 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
 
     def unusable_reason(self, shown: K) -> str:
         """Why a key cannot be used, as the end of "the key that Akka holds, ID, ..."; "" if it can."""
-        facts = self.facts_of(shown)
-        if facts.disabled:
-            return "is disabled"
-        return "has expired" if facts.expires is not None and facts.expires <= clock.now() else ""
+        return self.facts_of(shown).why_unusable
 
     def creation_delay(self, error: Exception) -> Delay | None:
         """The same as `delay`, for a creation."""

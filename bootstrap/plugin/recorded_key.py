@@ -17,7 +17,7 @@ async def usable_key(session: Session) -> tuple[KeyRef | None, str]:
     link, reason = await key_in_record(session, held)
     if held is None or link is None:
         return None, reason
-    if held.status.upper() not in ("OK", ""):
+    if not held.status_is_ok:
         return None, f"Akka's status of it is {held.status}"
     if not is_matched(held.server):
         return None, misspelled(held.server, await session.server())

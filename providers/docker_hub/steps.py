@@ -163,9 +163,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
 
     async def facts(self, key_id: str) -> KeyFacts | None:
         found = await super().facts(key_id)
-        return (
-            None if found is None or (found.expires is not None and found.expires <= clock.now()) else found
-        )
+        return None if found is None or found.expired else found
 
     def facts_of(self, shown: Token) -> KeyFacts:
         return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=not shown.active)
