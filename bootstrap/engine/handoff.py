@@ -7,8 +7,6 @@ A list that lags, or shows less than was registered, does not show that Akka doe
 from __future__ import annotations
 
 import asyncio
-import re
-import shlex
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
@@ -16,6 +14,7 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.refusals import ChangeRefused
 from bootstrap.engine import messages_handoff as messages
 from bootstrap.engine.errors import LostRace
+from bootstrap.engine.handoff_script import handoff_script
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import RecordComparison, ShownRecord
 from bootstrap.model.akka_record import HeldCredential
@@ -383,30 +382,9 @@ class HandoffStep(Step):
             raise messages.unusable_record_shown(key_id, name)
 
     def script(self) -> Script:
-        words = self._session.script_credential
-        scope = " ".join(shlex.quote(argument) for argument in self._akka.scope.arguments())
-        tail = f" {scope}" if scope else ""
-        name = shlex.quote(self._secret_name)
-        return Script(
-            do=(
-                "akka docker add-credentials \\\n"
-                f"  --secret-name={name} \\\n"
-                f"  --docker-server={words['server']} \\\n"
-                f"  --docker-username={words['username']} \\\n"
-                f"  --docker-email={words['email']} \\\n"
-                f"  --docker-password={words['password']}{tail}"
-            ),
-            check=f"akka docker list-credentials{tail} | grep -E "
-            f"{shlex.quote(f'^{_escaped_for_grep(self._secret_name)} +OK ')}",
-            # The published page says `delete-credentials`; the command is `remove-credentials` since CLI
-            # 3.0.4.
-            undo=f"akka docker remove-credentials {name}{tail}\nakka secrets delete {name}{tail}",
+        return handoff_script(
+            self._secret_name, self._session.script_credential, self._akka.scope.arguments()
         )
-
-
-def _escaped_for_grep(text: str) -> str:
-    """A regular expression for grep that matches the text literally."""
-    return re.sub(r"([^A-Za-z0-9_-])", r"\\\1", text)
 
 
 async def _note_nothing(_: str) -> None:
