@@ -28,8 +28,8 @@ from bootstrap.registry import (
     fetch_challenge,
     first_word,
     open_to_all,
-    prove,
     same_owner,
+    verify_pull,
 )
 from bootstrap.sandbox.host import Sandbox
 from bootstrap.testing.harness.running_sandbox import RunningSandbox
@@ -292,7 +292,7 @@ def run_prove(registry: Registry, seconds: float = 10.0, **patience: Any) -> tup
         challenge = await fetch_challenge(HOST)
         assert isinstance(challenge, Challenge)
         how = Patience(**{"pause": 0.05, **patience})
-        return await prove(
+        return await verify_pull(
             PROBE, challenge, CREDENTIAL, deadline=Deadline(seconds), tell=told.append, patience=how
         )
 

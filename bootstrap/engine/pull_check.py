@@ -13,7 +13,7 @@ from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Script, State, Step, StepRole, StepStatus
-from bootstrap.registry import FOR_SUPPLIED_PASSWORD, Challenge, Patience, failure, nearest_image, prove
+from bootstrap.registry import FOR_SUPPLIED_PASSWORD, Challenge, Patience, failure, nearest_image, verify_pull
 
 _NEAREST_SECONDS = 10.0
 
@@ -91,7 +91,7 @@ class HandshakeStep(Step):
         if credential is None:
             raise AssertionError("the handshake comes after the key")
         probe = await self._session.probe()
-        attempt = await prove(
+        attempt = await verify_pull(
             probe,
             await self._challenge(),
             credential,

@@ -18,8 +18,8 @@ from bootstrap.registry.verification import (
     FOR_SUPPLIED_PASSWORD,
     Patience,
     patient_challenge,
-    prove,
     try_once,
+    verify_pull,
 )
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "nearest_image",
     "open_to_all",
     "patient_challenge",
-    "prove",
     "same_owner",
     "try_once",
+    "verify_pull",
 ]

@@ -84,7 +84,7 @@ def _pause_of(attempt: PullAttempt, deadline: Deadline) -> float | None:
     return max(attempt.retry_after, _LEAST_PAUSE)
 
 
-async def prove(
+async def verify_pull(
     probe: Probe,
     challenge: Challenge,
     credential: Credential,
@@ -103,136 +103,135 @@ async def prove(
     Returns:
         the last attempt: `PULLS`, or what it failed with; the caller decides what that means.
     """
+    puller = _Puller(probe, challenge, credential, deadline, trace)
     needed, good_rounds, invalid, pause = 1, 0, 0, 0.5
     reported: set[Verdict] = set()
     while True:
-        attempts = await asyncio.gather(
-            *(
-                exchange(probe, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
-                for _ in range(patience.at_once)
-            )
-        )
-        bad = [attempt for attempt in attempts if attempt.verdict is not Verdict.PULLS]
-        if not bad:
+        attempts = await asyncio.gather(*(puller.pull() for _ in range(patience.at_once)))
+        failed = next((one for one in attempts if one.verdict is not Verdict.PULLS), None)
+        if failed is None:
             good_rounds += 1
             if good_rounds < needed:
                 await asyncio.sleep(min(patience.pause, deadline.left))
                 continue
             good = next((one for one in attempts if not one.proven), attempts[0])
-            compared = (
-                await _compared_to_anonymous(good, probe, challenge, credential, deadline, trace)
-                if compare
-                else good
-            )
+            compared = await puller.compared_to_anonymous(good) if compare else good
             if compared.verdict is Verdict.PULLS:
                 return compared
             # The comparison logs in once more, and may meet a replica that does not know the key yet.
-            bad = [compared]
-        worst = bad[0]
-        may_pass = worst.verdict in (_MAY_PASS if patience.spreads else _PASSING_FAULTS)
-        if worst.verdict is Verdict.INVALID:
-            invalid += 1
-            may_pass = invalid < _INVALID_TRIES
-        asked_for = _pause_of(worst, deadline)
-        if worst.verdict is Verdict.RATE_LIMITED or worst.retry_after is not None:
-            # Sooner than it says, it would answer the same; where it does not say, the time is unknown.
-            may_pass = asked_for is not None
-        if not may_pass or deadline.passed:
-            return (
-                worst
-                if patience.spreads
-                else await _with_refusal_explained(worst, probe, challenge, credential, deadline, trace)
-            )
+            failed = compared
+        invalid += failed.verdict is Verdict.INVALID
+        asked_for = _pause_of(failed, deadline)
+        if deadline.passed or not _may_pass(failed, patience, invalid, asked_for):
+            return failed if patience.spreads else await puller.with_refusal_explained(failed)
         needed, good_rounds = patience.rounds_after_refusal, 0
-        if worst.verdict not in reported:
-            reported.add(worst.verdict)
-            detail, minutes = worst.detail or "no reason given", deadline.left / 60
-            tell(WAITING[worst.verdict].format(detail=detail, minutes=minutes, seconds=asked_for or 0))
+        if failed.verdict not in reported:
+            reported.add(failed.verdict)
+            detail, minutes = failed.detail or "no reason given", deadline.left / 60
+            tell(WAITING[failed.verdict].format(detail=detail, minutes=minutes, seconds=asked_for or 0))
         await asyncio.sleep(min(pause if asked_for is None else asked_for, deadline.left))
         pause = min(pause * 1.6, 10.0)
+
+
+def _may_pass(failed: PullAttempt, patience: Patience, invalid: int, asked_for: float | None) -> bool:
+    """Whether a failed attempt may succeed when it is repeated.
+
+    Args:
+        failed: the attempt.
+        patience: whether the key is new.
+        invalid: how many answers so far were not a registry's.
+        asked_for: the pause that the registry asks for, in seconds.
+    """
+    if failed.verdict is Verdict.RATE_LIMITED or failed.retry_after is not None:
+        # Sooner than it says, it would answer the same; where it does not say, the time is unknown.
+        return asked_for is not None
+    if failed.verdict is Verdict.INVALID:
+        return invalid < _INVALID_TRIES
+    return failed.verdict in (_MAY_PASS if patience.spreads else _PASSING_FAULTS)
 
 
 async def try_once(
     probe: Probe, challenge: Challenge, credential: Credential, *, deadline: Deadline, trace: Tell = silent
 ) -> PullAttempt:
-    """One exchange with a credential that is not new, judged as `prove` judges the last one."""
-    attempt = await exchange(probe, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
+    """One exchange with a credential that is not new, judged as `verify_pull` judges the last one."""
+    puller = _Puller(probe, challenge, credential, deadline, trace)
+    attempt = await puller.pull()
     if attempt.verdict is Verdict.PULLS:
-        return await _compared_to_anonymous(attempt, probe, challenge, credential, deadline, trace)
-    return await _with_refusal_explained(attempt, probe, challenge, credential, deadline, trace)
+        return await puller.compared_to_anonymous(attempt)
+    return await puller.with_refusal_explained(attempt)
 
 
-async def _compared_to_anonymous(
-    good: PullAttempt,
-    probe: Probe,
-    challenge: Challenge,
-    credential: Credential,
-    deadline: Deadline,
-    trace: Tell,
-) -> PullAttempt:
-    """A success as it counts: it verifies nothing where anyone is given the same."""
-    if challenge.scheme == "none":
-        return good
-    anonymous = await exchange(
-        probe, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
-    )
-    if anonymous.verdict is not Verdict.PULLS:
-        return good
-    what = f"{probe.host}/{probe.image}" if probe.repository else "a token"
-    known, refusal = await _is_known(probe, challenge, credential, deadline, trace)
-    if refusal is not None:
-        return refusal
-    if known:
-        return messages.accepted_where_anyone_pulls(probe.host, what)
-    return messages.not_verifiable_where_anyone_pulls(probe.host, what)
+@dataclass(frozen=True)
+class _Puller:
+    """The exchanges of one verification: with the credential, and without it."""
 
+    probe: Probe
+    challenge: Challenge
+    credential: Credential
+    deadline: Deadline
+    trace: Tell
 
-async def _with_refusal_explained(
-    bad: PullAttempt,
-    probe: Probe,
-    challenge: Challenge,
-    credential: Credential,
-    deadline: Deadline,
-    trace: Tell,
-) -> PullAttempt:
-    """A refusal with its cause, a missing permission or a wrong password: Harbor and GHCR answer the same to
-    both.
-    """
-    if bad.verdict is not Verdict.NO_GRANT or challenge.scheme != "bearer":
-        return bad
-    known, refusal = await _is_known(probe, challenge, credential, deadline, trace)
-    if refusal is not None:
-        return replace(refusal, detail=refusal.detail or bad.detail)
-    if known:
-        return bad
-    return replace(bad, fix=messages.wrong_password_or_no_permission(probe.host))
+    async def pull(self) -> PullAttempt:
+        return await self._with_credential(self.probe)
 
+    async def compared_to_anonymous(self, good: PullAttempt) -> PullAttempt:
+        """A success as it counts: it verifies nothing where anyone is given the same."""
+        if self.challenge.scheme == "none":
+            return good
+        if (await self._without_credential(self.probe)).verdict is not Verdict.PULLS:
+            return good
+        probe = self.probe
+        what = f"{probe.host}/{probe.image}" if probe.repository else "a token"
+        known, refusal = await self._is_known()
+        if refusal is not None:
+            return refusal
+        if known:
+            return messages.accepted_where_anyone_pulls(probe.host, what)
+        return messages.not_verifiable_where_anyone_pulls(probe.host, what)
 
-async def _is_known(
-    probe: Probe, challenge: Challenge, credential: Credential, deadline: Deadline, trace: Tell
-) -> tuple[bool, PullAttempt | None]:
-    """Whether the registry knows the credential, whatever it may pull; and its refusal, where it certainly
-    does not.
+    async def with_refusal_explained(self, bad: PullAttempt) -> PullAttempt:
+        """A refusal with its cause, a missing permission or a wrong password: Harbor and GHCR answer the same
+        to both.
+        """
+        if bad.verdict is not Verdict.NO_GRANT or self.challenge.scheme != "bearer":
+            return bad
+        known, refusal = await self._is_known()
+        if refusal is not None:
+            return replace(refusal, detail=refusal.detail or bad.detail)
+        if known:
+            return bad
+        return replace(bad, fix=messages.wrong_password_or_no_permission(self.probe.host))
 
-    It logs in as `docker login` does. Where anyone is accepted that way, `/v2/` may still decide by Basic.
-    """
-    login = Probe(probe.host, token_host=probe.token_host)
-    attempt = await exchange(login, challenge, credential, trace=trace, seconds=deadline.clip(SECONDS))
-    if attempt.verdict is Verdict.IDENTITY_REFUSED:
-        return False, attempt
-    if attempt.verdict is Verdict.PULLS:
-        anonymous = await exchange(
-            login, challenge, None, trace=trace, seconds=deadline.clip(SECONDS), clean=_without(credential)
+    async def _is_known(self) -> tuple[bool, PullAttempt | None]:
+        """Whether the registry knows the credential, whatever it may pull; and its refusal, where it
+        certainly does not.
+
+        It logs in as `docker login` does. Where anyone is accepted that way, `/v2/` may still decide by
+        Basic.
+        """
+        login = Probe(self.probe.host, token_host=self.probe.token_host)
+        attempt = await self._with_credential(login)
+        if attempt.verdict is Verdict.IDENTITY_REFUSED:
+            return False, attempt
+        if attempt.verdict is Verdict.PULLS:
+            anonymous = await self._without_credential(login)
+            if anonymous.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
+                return True, None
+        takes = await takes_password(
+            self.probe, self.credential, trace=self.trace, seconds=self.deadline.clip(SECONDS)
         )
-        if anonymous.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
-            return True, None
-    takes = await takes_password(probe, credential, trace=trace, seconds=deadline.clip(SECONDS))
-    if takes is False:
-        return False, messages.password_refused(probe.host)
-    return takes is True, None
+        if takes is False:
+            return False, messages.password_refused(self.probe.host)
+        return takes is True, None
 
+    async def _with_credential(self, probe: Probe) -> PullAttempt:
+        seconds = self.deadline.clip(SECONDS)
+        return await exchange(probe, self.challenge, self.credential, trace=self.trace, seconds=seconds)
 
-def _without(credential: Credential) -> Clean:
-    secrets = Confidential()
-    secrets.add_login(credential.username, credential.password)
-    return secrets.clean
+    async def _without_credential(self, probe: Probe) -> PullAttempt:
+        secrets = Confidential()
+        secrets.add_login(self.credential.username, self.credential.password)
+        seconds = self.deadline.clip(SECONDS)
+        return await exchange(
+            probe, self.challenge, None, trace=self.trace, seconds=seconds, clean=secrets.clean
+        )
