@@ -107,7 +107,7 @@ async def _offboard_one(
 ) -> int:
     from bootstrap.engine.run_options import OffboardOptions
     from bootstrap.output.json_documents import offboarding_document
-    from bootstrap.output.summary import tell_offboarding
+    from bootstrap.output.summary import print_offboarding
 
     located, managed = await command.locate("offboard", held, values, secret)
     options = OffboardOptions(
@@ -123,7 +123,7 @@ async def _offboard_one(
     offboarding = command.assembly.offboarding(located, command.open_target(managed), options)
     outcome = await command.perform(offboarding, options.command)
     command.documents.append(offboarding_document(outcome, located, scope=command.scope))
-    tell_offboarding(outcome, located, command.scope.label)
+    print_offboarding(outcome, located, command.scope.label)
     return outcome.exit_code
 
 

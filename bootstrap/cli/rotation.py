@@ -52,7 +52,7 @@ async def _rotate_one(
     from bootstrap.engine.due import due
     from bootstrap.engine.run_options import RunOptions
     from bootstrap.output.json_documents import run_document
-    from bootstrap.output.summary import tell_end
+    from bootstrap.output.summary import print_summary
 
     located, managed = await command.locate("rotate", held, values, secret)
     command.record(located)
@@ -92,7 +92,7 @@ async def _rotate_one(
         say(f"{held.name}: key {link.key_id} is not due{_age_and_expiry(key)}.", sys.stderr)
         command.results.append("not due")
         return outcome.exit_code
-    tell_end(outcome, run=run, show_commands=False, handover=None, verbose=command.verbose)
+    print_summary(outcome, run=run, show_commands=False, handover=None, verbose=command.verbose)
     command.results.append(_word_for(run, outcome))
     return outcome.exit_code
 

@@ -47,7 +47,7 @@ async def run_target(
     from bootstrap.model.deadline import Deadline
     from bootstrap.model.settings import check_addresses, state_directory
     from bootstrap.output.progress import make_reporter
-    from bootstrap.output.summary import tell_end
+    from bootstrap.output.summary import print_summary
     from bootstrap.plugin.context import RunContext
 
     target = provider.target(values)
@@ -114,7 +114,7 @@ async def run_target(
             )
         )
     repair = onboarding_of(options.command) if verify else ""
-    tell_end(
+    print_summary(
         outcome,
         run=operation,
         show_commands=options.dry_run,

@@ -51,7 +51,7 @@ async def verify_held(
     from bootstrap.engine.locate import find
     from bootstrap.engine.run_options import RunOptions
     from bootstrap.output.json_documents import run_document
-    from bootstrap.output.summary import tell_end
+    from bootstrap.output.summary import print_summary
 
     located = await find(held, command.context, image=image)
     known = require_managed(located)
@@ -67,7 +67,7 @@ async def verify_held(
     command.reporter.close()
     document = run_document(verification, command="verify", provider=located.provider.name)
     repair = _repair(located, known.target, command, image)
-    tell_end(
+    print_summary(
         outcome, run=verification, show_commands=False, handover=None, verbose=command.verbose, repair=repair
     )
     return outcome.exit_code, document

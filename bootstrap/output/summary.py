@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.engine.result import Result
-from bootstrap.model.errors import Declined, ExitCode, Interrupted, advice, first_line
+from bootstrap.model.errors import Declined, ExitCode, Interrupted, PullkeyError, advice, first_line
 from bootstrap.model.tense import done as done_title
 from bootstrap.output import messages_summary as messages
 from bootstrap.output.commands import by_hand
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from bootstrap.engine.target_operation import TargetOperation
 
 
-def tell_end(
+def print_summary(
     outcome: Result,
     *,
     run: TargetOperation,
@@ -31,82 +30,102 @@ def tell_end(
     verbose: bool,
     repair: str = "",
 ) -> None:
-    """Print the summary of a run. `repair` is the command that repairs what a verification found."""
+    """Print the summary of a run.
 
-    def line(text: str = "") -> None:
-        say(text, sys.stderr)
-
-    def detail(text: str) -> None:
-        say(f"  {text}", sys.stderr)
-
-    name, where, target = run.options.secret_name, run.akka.resolved.label, run.target.label
+    Args:
+        outcome: its result.
+        run: what was executed.
+        show_commands: whether to show the commands of a plan.
+        handover: the file of a hand-over that was written; None if none was.
+        verbose: whether to show where an unexpected error is from.
+        repair: the command that repairs what a verification found.
+    """
     if show_commands and outcome.result == "planned":
-        missing = [step for step in run.steps if outcome.steps[step.name].seen.state != "done"]
-        commands = by_hand(run.session, missing)
-        if missing:
-            line(f"\n{messages.BY_HAND}")
-        for step in missing:
-            line(f"\n  # {step.title}")
-            say_command(commands[step.name], sys.stderr)
-        kept = len(outcome.steps) - len(missing)
-        line(f"\n{messages.planned(len(missing), kept)}")
+        _print_plan(outcome, run)
         return
+    _print_outcome(outcome, run, repair=repair, verbose=verbose)
+    if handover is not None:
+        _line(messages.handover_written(handover))
+        _line(messages.CONTINUE_AFTERWARDS)
+    elif outcome.result != "drift" and any(problem.permission for problem in outcome.problems):
+        _line(messages.HANDOVER_AVAILABLE)
+
+
+def _line(text: str) -> None:
+    say(text, sys.stderr)
+
+
+def _detail(text: str) -> None:
+    say(f"  {text}", sys.stderr)
+
+
+def _print_plan(outcome: Result, run: TargetOperation) -> None:
+    """Print the commands of the missing steps, and how many there are."""
+    missing = [step for step in run.steps if outcome.steps[step.name].seen.state is not State.DONE]
+    commands = by_hand(run.session, missing)
+    if missing:
+        _line(f"\n{messages.BY_HAND}")
+    for step in missing:
+        _line(f"\n  # {step.title}")
+        say_command(commands[step.name], sys.stderr)
+    kept = len(outcome.steps) - len(missing)
+    _line(f"\n{messages.planned(len(missing), kept)}")
+
+
+def _print_outcome(outcome: Result, run: TargetOperation, *, repair: str, verbose: bool) -> None:
+    name, where, target = run.options.secret_name, run.akka.resolved.label, run.target.label
+    supplied = run.session.key.supplied
     if outcome.result == "unchanged" and outcome.left_over:
-        line(messages.unchanged_with_left_overs(name, where))
+        _line(messages.unchanged_with_left_overs(name, where))
     elif outcome.result == "unchanged":
-        line(messages.unchanged(name, where, target))
-        if run.session.key.supplied:
-            detail(messages.NOT_CHECKED)
+        _line(messages.unchanged(name, where, target))
+        if supplied:
+            _detail(messages.NOT_CHECKED)
     elif outcome.result == "done" and not any(one.result == "done" for one in outcome.steps.values()):
-        line(messages.cleaned_up(name, where, target))
+        _line(messages.cleaned_up(name, where, target))
     elif outcome.result == "done":
-        line(styled(_what_was_done(run, outcome, name, where), sys.stderr, fg="green"))
-        made = outcome.credential
-        detail(messages.credential(made["username"], made["key_id"], _expiry(run, outcome)))
-        if outcome.verified:
-            detail(messages.verified_before(outcome.verified))
-        elif outcome.not_verified:
-            detail(messages.not_verified_by_pull(outcome.not_verified))
-        elif "handshake" not in outcome.steps or outcome.steps["handshake"].result != "skipped":
-            # Only other steps were missing.
-            detail(messages.KEY_ALREADY_HELD)
-        else:
-            detail(messages.NOT_VERIFIED_YET)
-            say_command(
-                run.options.command.replace(" onboard ", " verify ", 1)
-                .replace(" --no-wait", "")
-                .replace(" --yes", ""),
-                sys.stderr,
-                indent="    ",
-            )
-        if run.options.grace is None:
-            _show_next_steps(run, name)
+        _print_done(outcome, run, name, where)
     elif outcome.result == "verified":
-        line(
+        _line(
             messages.password_in_place(name, where, target)
-            if run.session.key.supplied
+            if supplied
             else messages.credential_valid(name, where)
         )
-        if run.session.key.supplied and not outcome.verified:
-            detail(messages.NOT_CHECKED)
-        detail(_about_pull(outcome))
+        if supplied and not outcome.verified:
+            _detail(messages.NOT_CHECKED)
+        _detail(_about_pull(outcome))
     elif outcome.result == "unneeded":
-        line(messages.credential_unneeded(outcome.public))
-        detail(messages.REGISTER_ANYWAY)
+        _line(messages.credential_unneeded(outcome.public))
+        _detail(messages.REGISTER_ANYWAY)
     elif outcome.result == "drift":
-        _tell_drift(outcome, run, repair)
+        _print_drift(outcome, run, repair)
         if outcome.verified or outcome.not_verified:
-            detail(_about_pull(outcome))
+            _detail(_about_pull(outcome))
     elif outcome.error is not None:
-        _tell_error(outcome, line, verbose=verbose)
-    if handover is not None:
-        line(messages.handover_written(handover))
-        line(messages.CONTINUE_AFTERWARDS)
-    elif outcome.result != "drift" and any(problem.permission for problem in outcome.problems):
-        line(messages.HANDOVER_AVAILABLE)
+        _print_error(outcome, outcome.error, verbose=verbose)
 
 
-def _tell_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
+def _print_done(outcome: Result, run: TargetOperation, name: str, where: str) -> None:
+    """Print what a run did, the credential, how it was verified, and what to do next."""
+    _line(styled(_what_was_done(run, outcome, name, where), sys.stderr, fg="green"))
+    registered = outcome.credential
+    _detail(messages.credential(registered["username"], registered["key_id"], _expiry(run, outcome)))
+    if outcome.verified:
+        _detail(messages.verified_before(outcome.verified))
+    elif outcome.not_verified:
+        _detail(messages.not_verified_by_pull(outcome.not_verified))
+    elif "handshake" not in outcome.steps or outcome.steps["handshake"].result != "skipped":
+        # Only other steps were missing.
+        _detail(messages.KEY_ALREADY_HELD)
+    else:
+        _detail(messages.NOT_VERIFIED_YET)
+        verify = run.options.command.replace(" onboard ", " verify ", 1)
+        say_command(verify.replace(" --no-wait", "").replace(" --yes", ""), sys.stderr, indent="    ")
+    if run.options.grace is None:
+        _show_next_steps(run, name)
+
+
+def _print_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
     """Report what a verification found, and the command that repairs it, unless a manual fix is needed."""
     name, states = run.options.secret_name, {outcome.steps[step.name].seen.state for step in run.steps}
     if State.MISSING in states or outcome.problems or outcome.unfinished.what:
@@ -164,23 +183,19 @@ def _about_pull(outcome: Result) -> str:
     return messages.PULL_NOT_TESTED
 
 
-def tell_offboarding(result: Result, located: LocatedCredential, where: str) -> None:
+def print_offboarding(result: Result, located: LocatedCredential, where: str) -> None:
     """Print the summary of an offboarding."""
-
-    def line(text: str) -> None:
-        say(text, sys.stderr)
-
     name = located.held.name
     if result.result == "planned":
-        line(messages.NO_CHANGES)
+        _line(messages.NO_CHANGES)
     elif result.error is not None:
-        line(f"pullkey: {first_line(result.error)}")
+        _line(f"pullkey: {first_line(result.error)}")
         if fix := advice(result.error):
-            line(f"  {fix}")
+            _detail(fix)
     elif result.left_over:
-        line(messages.removed_with_left_overs(name))
+        _line(messages.removed_with_left_overs(name))
     elif result.result == "done":
-        line(styled(messages.removed(name, where), sys.stderr, fg="green"))
+        _line(styled(messages.removed(name, where), sys.stderr, fg="green"))
         deleted = [
             item.removal.what
             for item in result.removals
@@ -193,29 +208,26 @@ def tell_offboarding(result: Result, located: LocatedCredential, where: str) -> 
         ]
         for text, items in ((messages.resources_deleted, deleted), (messages.resources_kept, kept)):
             if items:
-                line(f"  {text(items)}")
+                _detail(text(items))
     else:
-        line(messages.nothing_to_remove(name, where))
+        _line(messages.nothing_to_remove(name, where))
 
 
-def _tell_error(outcome: Result, line: Callable[[str], None], *, verbose: bool) -> None:
-    error = outcome.error
-    if error is None:
-        return
-    line(styled(f"pullkey: {first_line(error)}", sys.stderr, fg="red"))
+def _print_error(outcome: Result, error: PullkeyError, *, verbose: bool) -> None:
+    _line(styled(f"pullkey: {first_line(error)}", sys.stderr, fg="red"))
     stopped = isinstance(error, Declined | Interrupted) and not outcome.begun
     fix = messages.ONLY_CLEANED_UP if stopped and outcome.undone else advice(error)
     if fix:
-        line(f"  {fix}")
+        _detail(fix)
     if outcome.left_over:
-        line(f"  {messages.NOT_ALL_UNDONE}")
+        _detail(messages.NOT_ALL_UNDONE)
     elif stopped:
         pass
     elif outcome.undone:
-        line(f"  {messages.CHANGES_UNDONE}")
+        _detail(messages.CHANGES_UNDONE)
     elif outcome.result != "refused" and outcome.exit_code is not ExitCode.USAGE:
-        line(f"  {messages.NOTHING_LEFT}")
+        _detail(messages.NOTHING_LEFT)
     cause = error.__cause__
     if verbose and cause is not None:
         # Only the frames: the text of an unexpected error may contain secrets.
-        line("".join(traceback.format_tb(cause.__traceback__)).rstrip())
+        _line("".join(traceback.format_tb(cause.__traceback__)).rstrip())
