@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from bootstrap.output.terminal import say
 from bootstrap.plugin.provider import Provider
 
 if TYPE_CHECKING:
+    from bootstrap.engine.run_options import RunOptions
+    from bootstrap.engine.target_operation import TargetOperation
     from bootstrap.model.secret import Secret
     from bootstrap.plugin.provider import Target
 
@@ -41,38 +43,23 @@ async def run_target(
     from bootstrap.akka.cli import AkkaCli
     from bootstrap.cli.signals import ends_in_order
     from bootstrap.engine.assembly import Assembly, OpenedTarget
-    from bootstrap.engine.lifetime import check_lifetime
-    from bootstrap.engine.run_options import RunOptions
     from bootstrap.engine.waiting_services import WaitingServices
     from bootstrap.model.deadline import Deadline
-    from bootstrap.model.settings import check_addresses, state_directory
+    from bootstrap.model.settings import state_directory
     from bootstrap.output.progress import make_reporter
-    from bootstrap.output.summary import print_summary
     from bootstrap.plugin.context import RunContext
 
-    target = provider.target(values)
-    check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
-    check_addresses(target.registry)
-    if values["handover"]:
-        handover_file(values["handover"]).check()
+    target = _checked_target(provider, values)
+    changes = not (verify or values["dry_run"])
     reporter = make_reporter(
         sys.stderr, verbose=values["verbose"], plan=not values["yes"] or values["dry_run"], checks=verify
     )
     deadline = Deadline(values["timeout"].total_seconds())
     context = RunContext(deadline, reporter.waiting, reporter.trace, new_key=values["new_key"])
-    if not (verify or values["dry_run"]):
+    if changes:
         on_stdin = " or ".join(option.name for option in provider.options if option.kind == "secret")
         context.ask_secret = asker(instead=f"{on_stdin} < FILE")
-    name = secret_name_of(values, target)
-    options = RunOptions(
-        secret_name=name,
-        replace=values["replace"],
-        anyway=values["anyway"],
-        wait=not values["no_wait"],
-        dry_run=values["dry_run"],
-        yes=values["yes"],
-        command=command_as_typed(),
-    )
+    options = _run_options(values, target)
     akka = AkkaCli(scope_of(values), deadline, reporter.trace)
     scope = await akka.scope_by_name()
     assembly = Assembly(state_directory())
@@ -84,14 +71,15 @@ async def run_target(
         if verify
         else assembly.run(opened, options)
     )
-    waiting = WaitingServices(akka, provider, target) if not (verify or options.dry_run) else None
+    waiting = WaitingServices(akka, provider, target) if changes else None
     try:
         async with audited(values) as assembly.trail:
             if assembly.trail is not None:
                 from bootstrap.engine.audit_log import Audited
 
                 await akka.resolve()
-                assembly.record(context, Audited(provider.name, target.label, lambda: akka.resolved, name))
+                label, name = target.label, options.secret_name
+                assembly.record(context, Audited(provider.name, label, lambda: akka.resolved, name))
             looking = explaining_slow_reads() if verify else nullcontext()
             with ends_in_order(operation, reporter, options.command), looking:
                 outcome = await operation.execute()
@@ -101,26 +89,74 @@ async def run_target(
             await waiting.close()
         reporter.close()
         await context.shared.close()
+    _show_result(operation, values, provider.name, waited, verify=verify)
+    return outcome.exit_code
+
+
+def _checked_target(provider: Provider, values: Mapping[str, Any]) -> Target:
+    """The target of the options; whatever else can be checked without a call is checked too.
+
+    Raises:
+        UsageProblem: an option is not valid.
+    """
+    from bootstrap.engine.lifetime import check_lifetime
+    from bootstrap.model.settings import check_addresses
+
+    target = provider.target(values)
+    check_lifetime(target, values.get("max_expires_in"), given=_given("expires_in"))
+    check_addresses(target.registry)
+    if values["handover"]:
+        handover_file(values["handover"]).check()
+    return target
+
+
+def _run_options(values: Mapping[str, Any], target: Target) -> RunOptions:
+    from bootstrap.engine.run_options import RunOptions
+
+    return RunOptions(
+        secret_name=secret_name_of(values, target),
+        replace=values["replace"],
+        anyway=values["anyway"],
+        wait=not values["no_wait"],
+        dry_run=values["dry_run"],
+        yes=values["yes"],
+        command=command_as_typed(),
+    )
+
+
+def _show_result(
+    operation: TargetOperation,
+    values: Mapping[str, Any],
+    provider: str,
+    waited: Sequence[str],
+    *,
+    verify: bool,
+) -> None:
+    """Write the hand-over, the JSON document and the summary.
+
+    Args:
+        operation: what was executed.
+        values: of the command's options.
+        provider: the name of the target's.
+        waited: the services that could not pull before.
+        verify: whether it is a verification.
+    """
+    from bootstrap.output.summary import print_summary
+
+    outcome, options = operation.result, operation.options
     handover = write_handover(operation, outcome, values)
     if values["output"] == "json":
         from bootstrap.output.json_documents import run_document
 
-        print_document(
-            run_document(
-                operation,
-                command="verify" if verify else "plan" if options.dry_run else "onboard",
-                provider=provider.name,
-                waited=waited,
-            )
-        )
-    repair = onboarding_of(options.command) if verify else ""
+        command = "verify" if verify else "plan" if options.dry_run else "onboard"
+        print_document(run_document(operation, command=command, provider=provider, waited=waited))
     print_summary(
         outcome,
         run=operation,
         show_commands=options.dry_run,
         handover=handover,
         verbose=values["verbose"],
-        repair=repair,
+        repair=onboarding_of(options.command) if verify else "",
     )
     if waited:
         say(
@@ -128,7 +164,6 @@ async def run_target(
             "within minutes.",
             sys.stderr,
         )
-    return outcome.exit_code
 
 
 def _given(option: str) -> bool:
