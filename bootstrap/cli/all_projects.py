@@ -14,7 +14,7 @@ from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.listing import Listing, assess_all, left_over_of_gone, style_of_list
 from bootstrap.cli.listing_output import show_listing
-from bootstrap.cli.project_command import open_project
+from bootstrap.cli.project_command import ProjectCommand, open_project
 from bootstrap.cli.secrets import asker, check_one_service
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, PullkeyError, exit_code_of_many, first_line
@@ -60,41 +60,8 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         ]
         scopes.sort(key=lambda one: (one.project, one.owner))
         answers = await _credentials(command.akka, scopes, values["names"])
-        held = [
-            (scope, answer)
-            for scope, answer in zip(scopes, answers, strict=True)
-            if not isinstance(answer, PullkeyError)
-        ]
-        not_read = [
-            NotRead(scope, answer)
-            for scope, answer in zip(scopes, answers, strict=True)
-            if isinstance(answer, PullkeyError)
-        ]
-        gone = {scope: left_over_of_gone(scope, [one.name for one in listed]) for scope, listed in held}
-        _check_names(
-            values["names"],
-            [
-                *(one.name for _, listed in held for one in listed),
-                *(name for one in gone.values() for name in one),
-            ],
-            not_read,
-        )
-        chosen = [
-            (scope, [one for one in listed if not values["names"] or one.name in values["names"]])
-            for scope, listed in held
-        ]
-        check_one_service(secret, (one for _, credentials in chosen for one in credentials))
-        found = []
-        for scope, credentials in chosen:
-            of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
-            left = [
-                one
-                for name, items in gone[scope].items()
-                if name in (values["names"] or gone[scope])
-                for one in items
-            ]
-            assessed = await assess_all(of_project, credentials, values["expires_within"])
-            found.append(Listing(scope, assessed, left))
+        held, not_read = _split(scopes, answers)
+        found = await _assessed(command, held, not_read, values, secret)
     refused = [
         one.error.exit_code if one.error.exit_code is ExitCode.USAGE else ExitCode.REFUSED for one in not_read
     ]
@@ -112,6 +79,50 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
 
     show_listing(values, document, lambda: _show(found, not_read, user))
     return code
+
+
+def _split(
+    scopes: Sequence[AkkaScope], answers: Sequence[list[HeldCredential] | PullkeyError]
+) -> tuple[list[tuple[AkkaScope, list[HeldCredential]]], list[NotRead]]:
+    """The projects with their credentials, and those that were not read."""
+    held: list[tuple[AkkaScope, list[HeldCredential]]] = []
+    not_read: list[NotRead] = []
+    for scope, answer in zip(scopes, answers, strict=True):
+        if isinstance(answer, PullkeyError):
+            not_read.append(NotRead(scope, answer))
+        else:
+            held.append((scope, answer))
+    return held, not_read
+
+
+async def _assessed(
+    command: ProjectCommand,
+    held: Sequence[tuple[AkkaScope, Sequence[HeldCredential]]],
+    not_read: Sequence[NotRead],
+    values: Mapping[str, Any],
+    secret: Secret | None,
+) -> list[Listing]:
+    """The health of the credentials of each project, or of the named ones.
+
+    Raises:
+        UsageProblem: no project has a credential of a given name, or a secret is for more than one service.
+    """
+    names = values["names"]
+    gone = {scope: left_over_of_gone(scope, [one.name for one in listed]) for scope, listed in held}
+    known = [
+        *(one.name for _, listed in held for one in listed),
+        *(name for one in gone.values() for name in one),
+    ]
+    _check_names(names, known, not_read)
+    chosen = [(scope, [one for one in listed if not names or one.name in names]) for scope, listed in held]
+    check_one_service(secret, (one for _, credentials in chosen for one in credentials))
+    found = []
+    for scope, credentials in chosen:
+        of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
+        left = [one for name, items in gone[scope].items() if name in (names or gone[scope]) for one in items]
+        assessed = await assess_all(of_project, credentials, values["expires_within"])
+        found.append(Listing(scope, assessed, left))
+    return found
 
 
 async def _credentials(
