@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bootstrap.model.credential import check_secret_name
 from bootstrap.model.duration import parse_duration
 from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.typed_logins import ADDRESSES, refuse_login, refuse_login_in
+from bootstrap.plugin.provider import Target
 from bootstrap.plugin.unavailable import Unavailable, UnavailableTarget
 
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
@@ -54,45 +55,18 @@ def entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[F
     if login is not None:
         faults.append(login)
         return None
-    fields, own = target_fields(group.provider), own_fields(group.provider)
-    values = {one.key: _default(one) for one in own.values()}
-    values |= {own[name].key: one.value for name, one in read_values.items() if name in own}
-    sources = []
-    for one in own.values():
-        if one.kind is Kind.SOURCE:
-            text, values[one.key] = values[one.key], None
-            if text:
-                try:
-                    sources.append(Source.parse(text, one.name, base))
-                except UsageProblem as error:
-                    faults.append(messages.of_error(at(one.name), error))
-                values.setdefault(SOURCES, []).append(one.key)
-    values["image"] = _value_of(read_values, "image")
     provider = provider_named(group.provider)
     if isinstance(provider, Unavailable):
         return _unusable(group, number, provider, read_values)
+    fields = target_fields(group.provider)
+    values, sources = _option_values(group.provider, read_values, base, at, faults)
     try:
         target = provider.target(values)
     except PullkeyError as error:
         faults.append(_with_field_names(error, fields, read_values, group.place))
         return None
-    longest = _value_of(read_values, "max-expires-in")
-    try:
-        check_lifetime(
-            target,
-            longest if longest is not None else parse_duration(fields["max-expires-in"].default or "0"),
-            given="expires-in" in read_values,
-            option="",
-        )
-    except UsageProblem as error:
-        faults.append(messages.of_error(at("expires-in"), error))
-    rotate_after, keep_old = _value_of(read_values, "rotate-after"), _value_of(read_values, "keep-old")
-    lasts = values.get("expires_in")
-    if rotate_after == dt.timedelta():
-        faults.append(messages.never_kept(at("rotate-after")))
-    elif rotate_after is not None and lasts is not None and rotate_after >= lasts:
-        faults.append(messages.expires_before_rotation(at("rotate-after"), rotate_after, lasts))
     secret_name = _value_of(read_values, "secret-name") or target.secret_name
+    faults += _faults_of_lifetime(target, read_values, fields, values.get("expires_in"), at)
     try:
         check_secret_name(secret_name, where="secret-name")
     except UsageProblem as error:
@@ -111,13 +85,77 @@ def entry_of(shape: Shape, group: Group, number: int, base: Path, faults: list[F
         replace=bool(_value_of(read_values, "replace")),
         anyway=bool(_value_of(read_values, "anyway")),
         remove=bool(_value_of(read_values, "remove")),
-        rotate_after=rotate_after,
-        keep_old=keep_old if keep_old is not None else parse_duration(fields["keep-old"].default or "0"),
-        overlap=_value_of(read_values, "overlap")
-        if "overlap" in read_values
-        else parse_duration(fields["overlap"].default or "0"),
+        rotate_after=_value_of(read_values, "rotate-after"),
+        keep_old=_duration_of(read_values, fields, "keep-old"),
+        overlap=_duration_of(read_values, fields, "overlap"),
         places={name: one.place for name, one in read_values.items()},
     )
+
+
+def _option_values(
+    provider: str,
+    read_values: Mapping[str, Value],
+    base: Path,
+    at: Callable[[str], Place],
+    faults: list[Fault],
+) -> tuple[dict[str, Any], list[Source]]:
+    """The values of the provider's options, with those that the file does not set, and the secrets' sources.
+
+    A source that is not valid is added to `faults`.
+    """
+    own = own_fields(provider)
+    values = {one.key: _default(one) for one in own.values()}
+    values |= {own[name].key: one.value for name, one in read_values.items() if name in own}
+    sources = []
+    for one in own.values():
+        if one.kind is Kind.SOURCE:
+            text, values[one.key] = values[one.key], None
+            if text:
+                try:
+                    sources.append(Source.parse(text, one.name, base))
+                except UsageProblem as error:
+                    faults.append(messages.of_error(at(one.name), error))
+                values.setdefault(SOURCES, []).append(one.key)
+    values["image"] = _value_of(read_values, "image")
+    return values, sources
+
+
+def _faults_of_lifetime(
+    target: Target,
+    read_values: Mapping[str, Value],
+    fields: Mapping[str, Field],
+    lasts: dt.timedelta | None,
+    at: Callable[[str], Place],
+) -> Iterator[Fault]:
+    """What is wrong with how long the key lasts, and with when it is to be rotated.
+
+    Args:
+        target: whose key it is.
+        read_values: those of the file.
+        fields: of the target.
+        lasts: the provider's `expires-in`; None if it has none.
+        at: the place of a field.
+    """
+    try:
+        check_lifetime(
+            target,
+            _duration_of(read_values, fields, "max-expires-in"),
+            given="expires-in" in read_values,
+            option="",
+        )
+    except UsageProblem as error:
+        yield messages.of_error(at("expires-in"), error)
+    rotate_after = _value_of(read_values, "rotate-after")
+    if rotate_after == dt.timedelta():
+        yield messages.never_kept(at("rotate-after"))
+    elif rotate_after is not None and lasts is not None and rotate_after >= lasts:
+        yield messages.expires_before_rotation(at("rotate-after"), rotate_after, lasts)
+
+
+def _duration_of(read_values: Mapping[str, Value], fields: Mapping[str, Field], name: str) -> dt.timedelta:
+    """A duration of the file, or else its field's default."""
+    named: dt.timedelta | None = _value_of(read_values, name)
+    return named if named is not None else parse_duration(fields[name].default or "0")
 
 
 def _scope_of(values: Mapping[str, Value]) -> AkkaScope:
