@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import secret_name
@@ -63,29 +63,42 @@ _REPOSITORIES_LIMIT = 500  # per scope map: "Azure Container Registry SKU featur
 
 @dataclass(frozen=True)
 class AcrTarget:
-    """A registry of one Azure cloud. Names of registries are unique in the whole cloud."""
+    """A registry of one Azure cloud. Names of registries are unique in the whole cloud.
+
+    Attributes:
+        host: the login server as typed, else as it is mostly derived from the name.
+        host_named: whether it was typed, so that it must be the registry's own.
+        resource_group: "" unless a resource id was given.
+        subscription: id or name; "" to search all.
+        repository: of the image; "" if none was named.
+        app_id: of an existing application; "" unless one was named.
+        repositories: what a token may pull.
+        token: the token's name, if it comes from Akka's record; else it is derived.
+        scope_map: the same for its scope map.
+        located: the client id in Akka's record by which the target was found.
+        seen: what Azure has shown so far: `host` (the login server) and `subscription`.
+    """
 
     name: str
-    host: str  # the login server as typed, else as it is mostly derived from the name
-    host_named: bool  # typed, so it must be the registry's own
+    host: str
+    host_named: bool
     cloud: str
-    resource_group: str  # "" unless a resource id was given
-    subscription: str  # id or name; "" to search all
-    repository: str  # of the image; "" if none was named
+    resource_group: str
+    subscription: str
+    repository: str
     reference: str
     app_name: str
-    app_id: str  # "" unless an existing application was named
+    app_id: str
     skip_grant: bool
     expires_in: dt.timedelta
     auth: str
     tenant: str
     auth_kind: str = "principal"
-    repositories: tuple[str, ...] = ()  # what a token may pull
-    token: str = ""  # its name, if it comes from Akka's record; else it is derived
-    scope_map: str = ""  # likewise
-    located: str = ""  # the client id in Akka's record by which the target was found
+    repositories: tuple[str, ...] = ()
+    token: str = ""
+    scope_map: str = ""
+    located: str = ""
     seen: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Facts that Azure has shown so far: `host` (the login server) and `subscription`."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> AcrTarget:
@@ -94,33 +107,9 @@ class AcrTarget:
         Raises:
             UsageProblem: one of them is not valid, or two of them contradict each other.
         """
-        text = values.get("registry")
-        if not text:
-            raise messages.no_registry()
-        cloud, subscription, group = values.get("cloud") or "", values.get("subscription") or "", ""
-        repository = reference = host = ""
-        resource = _RESOURCE.match(text)
-        if resource is not None:
-            name, group = resource["name"], resource["group"]
-            if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
-                raise messages.two_subscriptions(subscription, resource["subscription"])
-            subscription = resource["subscription"]
-        elif _NAME.match(text):
-            name = text
-        else:
-            host, name, cloud, repository, reference = _login_server(text, cloud, where="--registry")
-        if not _NAME.match(name):
-            raise messages.registry_name_invalid(name)
-        if values.get("image"):
-            at, of, cloud, repository, reference = _login_server(values["image"], cloud, where="--image")
-            if of != name.lower() or (host and at != host):
-                raise messages.two_registries(at, host or name)
-            if not repository:
-                raise messages.image_without_repository(values["image"])
-            host = at
-        cloud = cloud or "public"
+        named = _named_registry(values)
         auth_kind = values.get("auth_kind") or "principal"
-        repositories = _repositories(values, auth_kind, repository)
+        repositories = _repositories(values, auth_kind, named.repository)
         app_id = values.get("app_id") or ""
         if app_id and not _GUID.match(app_id):
             raise messages.app_id_invalid(app_id)
@@ -128,7 +117,7 @@ class AcrTarget:
         if values.get("app") == PER_REGISTRY:
             if app_id or auth_kind == "token":
                 raise messages.app_per_registry_conflict("--app-id" if app_id else "--auth-kind token")
-            base = _app_name(f"{base}-{name.lower()}")
+            base = _app_name(f"{base}-{named.name.lower()}")
         tenant = values.get("tenant") or ""
         if tenant and not _TENANT.match(tenant):
             raise messages.tenant_invalid(tenant)
@@ -136,14 +125,14 @@ class AcrTarget:
         if lifetime < dt.timedelta(hours=1):
             raise messages.lifetime_too_short()
         return cls(
-            name=name,
-            host_named=bool(host),
-            host=host or f"{name.lower()}{SUFFIXES[cloud]}",
-            cloud=cloud,
-            resource_group=group,
-            subscription=subscription,
-            repository=repository or (repositories[0] if repositories else ""),
-            reference=reference,
+            name=named.name,
+            host_named=bool(named.host),
+            host=named.host or f"{named.name.lower()}{SUFFIXES[named.cloud]}",
+            cloud=named.cloud,
+            resource_group=named.group,
+            subscription=named.subscription,
+            repository=named.repository or (repositories[0] if repositories else ""),
+            reference=named.reference,
             app_name=base,
             app_id=app_id.lower(),
             skip_grant=bool(values.get("skip_grant")),
@@ -279,6 +268,51 @@ def role_scope(target: AcrTarget) -> str:
 
 def is_guid(text: str) -> bool:
     return bool(_GUID.match(text))
+
+
+class _NamedRegistry(NamedTuple):
+    """What `--registry` and `--image` say of a registry; "" for what they do not."""
+
+    name: str
+    cloud: str
+    host: str
+    subscription: str
+    group: str
+    repository: str
+    reference: str
+
+
+def _named_registry(values: Mapping[str, Any]) -> _NamedRegistry:
+    """Read `--registry`, a name, a login server, an image or a resource id, together with `--image`.
+
+    Raises:
+        UsageProblem: one of them is not valid, or two of them contradict each other.
+    """
+    text = values.get("registry")
+    if not text:
+        raise messages.no_registry()
+    cloud, subscription, group = values.get("cloud") or "", values.get("subscription") or "", ""
+    repository = reference = host = ""
+    resource = _RESOURCE.match(text)
+    if resource is not None:
+        name, group = resource["name"], resource["group"]
+        if _GUID.match(subscription) and subscription.lower() != resource["subscription"].lower():
+            raise messages.two_subscriptions(subscription, resource["subscription"])
+        subscription = resource["subscription"]
+    elif _NAME.match(text):
+        name = text
+    else:
+        host, name, cloud, repository, reference = _login_server(text, cloud, where="--registry")
+    if not _NAME.match(name):
+        raise messages.registry_name_invalid(name)
+    if values.get("image"):
+        at, of, cloud, repository, reference = _login_server(values["image"], cloud, where="--image")
+        if of != name.lower() or (host and at != host):
+            raise messages.two_registries(at, host or name)
+        if not repository:
+            raise messages.image_without_repository(values["image"])
+        host = at
+    return _NamedRegistry(name, cloud or "public", host, subscription, group, repository, reference)
 
 
 def _login_server(text: str, cloud: str, *, where: str) -> tuple[str, str, str, str, str]:
