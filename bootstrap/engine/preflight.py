@@ -45,14 +45,14 @@ class PreflightResult:
     """The result of a preflight.
 
     Attributes:
-        sightings: the status of each step, by name.
+        statuses: the status of each step, by name.
         findings: the problems to fix first, and notices.
         project_seen: whether Akka shows the project.
         public: how the registry shows that it allows anonymous pulls; "" if it does not, or if no key is to
             be created, so that it was not checked.
     """
 
-    sightings: Mapping[str, StepStatus]
+    statuses: Mapping[str, StepStatus]
     findings: PreflightFindings
     public: str
     project_seen: bool
@@ -131,7 +131,7 @@ class Preflight:
         who = await self.connect()
         connected(who)
         seen = await self._examine(steps, who, checks=checks)
-        if await self._is_listed_wrongly(seen.sightings):
+        if await self._is_listed_wrongly(seen.statuses):
             for fact in (self.held, self._listed, self._open_to_all, self._image):
                 fact.invalidate()
             seen = await self._examine(steps, who, checks=checks)
@@ -160,28 +160,26 @@ class Preflight:
             # If the registry or its repository is missing, report that instead.
             findings.problems += await self._image()
         findings.problems += problems
-        sightings = await self._sightings(steps, findings)
-        findings.problems += permission_problems(steps, sightings, missing, who, self._session.role_with)
-        if sightings[StepRole.KEY].state is not State.DONE:
+        statuses = await self._statuses(steps, findings)
+        findings.problems += permission_problems(steps, statuses, missing, who, self._session.role_with)
+        if statuses[StepRole.KEY].state is not State.DONE:
             findings.problems += key_problems(self._session)
-        if not problems and sightings["handoff"].state is not State.DONE:
+        if not problems and statuses["handoff"].state is not State.DONE:
             findings.add(
                 await about_record(self._session, self._options, self.held, self._listed, checks=checks)
             )
         if not (findings.problems or checks):
-            findings.notices += self._warnings(steps, sightings)
-            findings.notices += undo_notices(steps, sightings, missing, self._session.role_with)
-        public = (
-            await self._public_access(findings) if sightings[StepRole.KEY].state is not State.DONE else ""
-        )
+            findings.notices += self._warnings(steps, statuses)
+            findings.notices += undo_notices(steps, statuses, missing, self._session.role_with)
+        public = await self._public_access(findings) if statuses[StepRole.KEY].state is not State.DONE else ""
         # A registry that does not exist is reported once.
         if not (
             findings.problems
             and isinstance(answered, PullAttempt)
             and answered.verdict is Verdict.UNREACHABLE
         ):
-            findings.add(about_registry(answered, sightings, wait=self._options.wait))
-        return PreflightResult(sightings, findings, public, not problems)
+            findings.add(about_registry(answered, statuses, wait=self._options.wait))
+        return PreflightResult(statuses, findings, public, not problems)
 
     async def key_pending(self) -> bool:
         """Whether a new key is to be created."""
@@ -222,40 +220,40 @@ class Preflight:
         error = await why_it_does_not_pull(attempt, probe, challenge, supplied, self._session, context)
         return [problem_of(error, step="handshake")]
 
-    def _warnings(self, steps: Sequence[Step], sightings: Mapping[str, StepStatus]) -> list[Notice]:
+    def _warnings(self, steps: Sequence[Step], statuses: Mapping[str, StepStatus]) -> list[Notice]:
         """Warnings of permissions beyond a puller's needs and of long-lived keys (not for a rotation)."""
         return [
             Notice(text, warning=True)
             for step in steps
-            if sightings[step.name].state is not State.DONE
+            if statuses[step.name].state is not State.DONE
             and not (step.name == StepRole.KEY and self._options.grace is not None)
             and (text := step.warning())
         ]
 
-    async def _sightings(self, steps: Sequence[Step], findings: PreflightFindings) -> dict[str, StepStatus]:
-        sightings: dict[str, StepStatus] = {}
+    async def _statuses(self, steps: Sequence[Step], findings: PreflightFindings) -> dict[str, StepStatus]:
+        statuses: dict[str, StepStatus] = {}
         looks = await asyncio.gather(*(self._looks[step.name]() for step in steps), return_exceptions=True)
         for step, seen in zip(steps, looks, strict=True):
             if isinstance(seen, StepStatus):
-                sightings[step.name] = seen
+                statuses[step.name] = seen
             elif isinstance(seen, Exception):
                 error = as_user_error(seen)
                 if not findings.problems:
                     # With other problems, this is mostly a symptom of them.
                     findings.problems.append(problem_of(error, step=step.name))
-                sightings[step.name] = StepStatus(State.UNSEEN, error.what)
+                statuses[step.name] = StepStatus(State.UNSEEN, error.what)
             else:
                 raise seen
-        return sightings
+        return statuses
 
     # -- Akka ------------------------------------------------------------------------------------------------
 
-    async def _is_listed_wrongly(self, sightings: Mapping[str, StepStatus]) -> bool:
+    async def _is_listed_wrongly(self, statuses: Mapping[str, StepStatus]) -> bool:
         """Whether Akka's first list omitted the record, or its key, and a later one shows it. It is read
         again only if the identity has keys that no record names; not for a plan, which recorded what the
         list showed, nor for a new identity.
         """
-        identity = sightings.get(StepRole.IDENTITY)
+        identity = statuses.get(StepRole.IDENTITY)
         if self._options.as_planned is not None or (identity and identity.state is not State.DONE):
             return False
         try:

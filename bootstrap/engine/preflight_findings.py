@@ -88,7 +88,7 @@ async def _about_replacing(
 
 def permission_problems(
     steps: Sequence[Step],
-    sightings: Mapping[str, StepStatus],
+    statuses: Mapping[str, StepStatus],
     missing: Mapping[str, str] | None,
     who: str,
     role_with: Callable[[str], str],
@@ -99,7 +99,7 @@ def permission_problems(
     return [
         missing_permission(permission, missing[permission], step.name, step.title, who, role_with(permission))
         for step in steps
-        if sightings[step.name].state is not State.DONE
+        if statuses[step.name].state is not State.DONE
         for permission in step.permissions
         if permission in missing
     ]
@@ -107,7 +107,7 @@ def permission_problems(
 
 def undo_notices(
     steps: Sequence[Step],
-    sightings: Mapping[str, StepStatus],
+    statuses: Mapping[str, StepStatus],
     missing: Mapping[str, str] | None,
     role_with: Callable[[str], str],
 ) -> list[Notice]:
@@ -115,7 +115,7 @@ def undo_notices(
     lacking = {
         permission
         for step in steps
-        if sightings[step.name].state is not State.DONE
+        if statuses[step.name].state is not State.DONE
         for permission in step.undo_permissions
         if permission in (missing or {})
     }
@@ -123,10 +123,10 @@ def undo_notices(
 
 
 def about_registry(
-    answered: Challenge | PullAttempt, sightings: Mapping[str, StepStatus], *, wait: bool
+    answered: Challenge | PullAttempt, statuses: Mapping[str, StepStatus], *, wait: bool
 ) -> PreflightFindings:
     """The findings on the registry's first answer."""
-    if isinstance(answered, Challenge) or sightings["handshake"].state is State.DONE:
+    if isinstance(answered, Challenge) or statuses["handshake"].state is State.DONE:
         return PreflightFindings()
     if answered.verdict is Verdict.UNREACHABLE:
         # It may be transient: the verification tries again.

@@ -61,9 +61,9 @@ class Run(TargetOperation):
         return self._changes.unfinished()
 
     async def _perform(self, *, recovered: bool) -> None:
-        sightings = await self._examine()
-        self._show_steps(sightings)
-        pending = [step for step in self.steps if sightings[step.name].state is not State.DONE]
+        statuses = await self._examine()
+        self._show_steps(statuses)
+        pending = [step for step in self.steps if statuses[step.name].state is not State.DONE]
         planned = self.options.as_planned
         if planned is not None and LOST not in planned.steps:
             # A run may have turned out to be lost since; the next one deletes its keys.
@@ -99,10 +99,10 @@ class Run(TargetOperation):
             Refused: there are problems.
         """
         seen = await self._examination.examine(self.steps, self._connected)
-        sightings = self._noted(seen)
+        statuses = self._noted(seen)
         if seen.findings.problems:
             raise Refused(seen.findings.problems)
-        return sightings
+        return statuses
 
     async def _refuse_unless_planned(self, planned: PlannedSteps, pending: Sequence[Step]) -> None:
         held = await self._held()

@@ -185,19 +185,19 @@ class TargetOperation(Operation):
             self.reporter.project(self.akka.resolved.described)
         self.result.public = seen.public
         self.steps = [
-            step for step in self.steps if not (step.quiet and seen.sightings[step.name].state is State.DONE)
+            step for step in self.steps if not (step.quiet and seen.statuses[step.name].state is State.DONE)
         ]
         for step in self.steps:
-            self.result.steps[step.name] = StepResult(step.name, step.title, seen.sightings[step.name])
+            self.result.steps[step.name] = StepResult(step.name, step.title, seen.statuses[step.name])
         for notice in seen.findings.notices:
             self._notice(notice.text, warning=notice.warning)
-        return seen.sightings
+        return seen.statuses
 
-    def _show_steps(self, sightings: Mapping[str, StepStatus], *, checks: bool = False) -> None:
+    def _show_steps(self, statuses: Mapping[str, StepStatus], *, checks: bool = False) -> None:
         """Show the steps, except a verification of a new key if none is created."""
         shown = []
         for step in self.steps:
-            seen = sightings[step.name]
+            seen = statuses[step.name]
             if step.changes or not (checks or seen.state is State.DONE):
                 shown.append((step.name, step.title, seen))
         self.reporter.planned(shown)

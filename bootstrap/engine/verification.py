@@ -64,13 +64,13 @@ class Verification(TargetOperation):
         self._connected(await self._examination.connect())
         if self._own_journal.left_behind() is not None:
             await self._note_unfinished()
-        sightings = self._noted(seen)
-        self._show_steps(sightings, checks=True)
+        statuses = self._noted(seen)
+        self._show_steps(statuses, checks=True)
         if seen.findings.problems:
             self.result.problems = seen.findings.problems
             self.reporter.problems(seen.findings.problems)
         self.result.credential = await self._described()
-        good = all(sightings[step.name].state is State.DONE for step in self.steps)
+        good = all(statuses[step.name].state is State.DONE for step in self.steps)
         good = good and not seen.findings.problems and not self.result.unfinished.what
         if self._password is not None:
             good = await self._pulls(self._password) and good
@@ -86,7 +86,7 @@ class Verification(TargetOperation):
         seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
         if problems := await self._examination.akka_problems():
             raise Refused(problems)
-        if any(one.state is State.MISSING for one in seen.sightings.values()):
+        if any(one.state is State.MISSING for one in seen.statuses.values()):
             await asyncio.sleep(AGAIN_SECONDS)
             await self.session.close()
             self.context.shared.invalidate()

@@ -45,23 +45,23 @@ class PlanRow:
         return f"{self.text}{f' ({self.because})' if self.because else ''}"
 
 
-def row_of_step(title: str, sighting: StepStatus, *, checks: bool, marks: Marks) -> PlanRow:
-    match sighting.state:
+def row_of_step(title: str, status: StepStatus, *, checks: bool, marks: Marks) -> PlanRow:
+    match status.state:
         case State.DONE:
             return PlanRow(
-                marks.done if checks else "=", thing(title), sighting.detail, "" if checks else "dim"
+                marks.done if checks else "=", thing(title), status.detail, "" if checks else "dim"
             )
         case State.UNSEEN:
             return PlanRow(
-                "?", thing(title) if checks else title, f"cannot be checked: {sighting.detail}", "yellow"
+                "?", thing(title) if checks else title, f"cannot be checked: {status.detail}", "yellow"
             )
         case _ if checks:
-            return PlanRow(marks.failed, thing(title), sighting.detail or "missing", "red")
+            return PlanRow(marks.failed, thing(title), status.detail or "missing", "red")
         case _:
             return (
-                PlanRow("-", title, sighting.detail, "red")
+                PlanRow("-", title, status.detail, "red")
                 if takes_away(title)
-                else PlanRow("+", title, sighting.detail, "green")
+                else PlanRow("+", title, status.detail, "green")
             )
 
 
@@ -130,11 +130,11 @@ class PlainReporter:
         self._head.append((described, "dim"))
 
     def planned(self, rows: Sequence[tuple[str, str, StepStatus]]) -> None:
-        if self._brief and all(sighting.state is State.DONE for _, _, sighting in rows):
+        if self._brief and all(status.state is State.DONE for _, _, status in rows):
             self._head = []
         elif self._plan:
-            for _, title, sighting in rows:
-                self._show_row(row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream))
+            for _, title, status in rows:
+                self._show_row(row_of_step(title, status, checks=self._checks, marks=self._marks_of_stream))
 
     def removals(self, removals: Sequence[Removal]) -> None:
         for one in removals:

@@ -54,12 +54,12 @@ class LiveReporter(PlainReporter):
         self._head = [(label, "bold"), (f"as {who}", "dim")]
 
     def planned(self, rows: Sequence[tuple[str, str, StepStatus]]) -> None:
-        if self._brief and all(sighting.state is State.DONE for _, _, sighting in rows):
+        if self._brief and all(status.state is State.DONE for _, _, status in rows):
             self._head = []
             return
         self._rows = {
-            name: row_of_step(title, sighting, checks=self._checks, marks=self._marks_of_stream)
-            for name, title, sighting in rows
+            name: row_of_step(title, status, checks=self._checks, marks=self._marks_of_stream)
+            for name, title, status in rows
         }
         self._shown = False
 

@@ -106,15 +106,15 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         token = await self._session.token()
         if token is None:
             return StepStatus(State.MISSING, "there is no token yet")
-        sighting = await super().look_now()
-        if sighting.state is State.MISSING:
+        status = await super().look_now()
+        if status.state is State.MISSING:
             # A password will be generated; choose its slot now.
             slot = await self.free_slot(token)
             if slot is not None:
                 self._slot = slot
                 there = token.slot(slot)
                 self._before = there.key_id if there else ""
-        return sighting
+        return status
 
     async def recorded(self, key_id: str) -> SlotPassword | None:
         token = await self._session.token()

@@ -160,10 +160,10 @@ class GcrPreflight:
         if account.disabled:
             return PreflightFindings([messages.account_disabled(target.account)])
         try:
-            sighting, keys = await self._key.look(), await self._session.keys()
+            status, keys = await self._key.look(), await self._session.keys()
         except GoogleApiError:
             return await self._key_policy.findings()
-        if sighting.state is State.DONE:
+        if status.state is State.DONE:
             return PreflightFindings()
         # `DeleteReplacedKey` deletes the key that the last rotation replaced before the next is created,
         # which leaves room for one.
