@@ -190,7 +190,7 @@ def test_a_tag_that_cannot_exist_proves_the_right_to_pull(registry: Registry) ->
 def test_that_there_is_no_such_repository_proves_no_right_to_pull(registry: Registry, code: str) -> None:
     registry.manifest = [(404, error(code) if code else "")]
     attempt = run_exchange(Probe(HOST, "team/app"))
-    assert (attempt.verdict, attempt.proven) == (Verdict.PULLS, False)
+    assert (attempt.verdict, attempt.pulled) == (Verdict.PULLS, False)
     assert attempt.detail == f"is accepted by {HOST}, which has no team/app to try a pull of"
 
 

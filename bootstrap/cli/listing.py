@@ -118,7 +118,10 @@ async def assess_all(
         journal = command.assembly.journal(command.scope, held.name)
         async with room:
             return await assess(
-                lambda: find(held, command.context), command.assembly.proofs, journal, expires_within=within
+                lambda: find(held, command.context),
+                command.assembly.verified_pulls,
+                journal,
+                expires_within=within,
             )
 
     return list(await asyncio.gather(*map(look, sorted(chosen, key=lambda one: one.name))))

@@ -55,7 +55,7 @@ class Assembly:
     trail: Trail | None = None
 
     def __post_init__(self) -> None:
-        self.proofs = VerifiedPulls(self.state)
+        self.verified_pulls = VerifiedPulls(self.state)
 
     def journal(self, scope: AkkaScope, secret_name: str, identity: str = "") -> Journal:
         """The journal of an Akka secret; `identity` is the target's `lock_key`."""
@@ -83,7 +83,7 @@ class Assembly:
             journal=self.journal(opened.scope, options.secret_name, opened.target.lock_key),
             reporter=opened.reporter,
             options=options,
-            proofs=self.proofs,
+            verified_pulls=self.verified_pulls,
             held=held,
             akka_checked=akka_checked,
         )
@@ -131,5 +131,5 @@ class Assembly:
             journal=self.journal(opened.scope, located.held.name, opened.target.lock_key),
             reporter=opened.reporter,
             options=options,
-            proofs=self.proofs,
+            verified_pulls=self.verified_pulls,
         )

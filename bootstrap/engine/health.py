@@ -89,7 +89,7 @@ def exit_code_of_all(found: Iterable[Assessed], *, check: bool) -> ExitCode:
 
 async def assess(
     locate: Callable[[], Awaitable[LocatedCredential]],
-    proofs: VerifiedPulls,
+    verified_pulls: VerifiedPulls,
     journal: Journal,
     *,
     expires_within: dt.timedelta | None,
@@ -100,26 +100,26 @@ async def assess(
 
     Args:
         locate: finds the cloud resources, with a session that is closed at the end.
-        proofs: when its key was last seen to pull.
+        verified_pulls: when its key was last seen to pull.
         journal: of its Akka secret.
         expires_within: a key that expires within this time is a problem. None: within two weeks, or within a
             third of its life if that is shorter.
     """
-    found = await _looked_at(await locate(), proofs, journal, expires_within)
+    found = await _looked_at(await locate(), verified_pulls, journal, expires_within)
     if found.missing:
         await asyncio.sleep(AGAIN_SECONDS)
         if found.located.context is not None:
             found.located.context.shared.invalidate_state()
-        found = await _looked_at(await locate(), proofs, journal, expires_within)
+        found = await _looked_at(await locate(), verified_pulls, journal, expires_within)
     return found
 
 
 async def _looked_at(
-    located: LocatedCredential, proofs: VerifiedPulls, journal: Journal, within: dt.timedelta | None
+    located: LocatedCredential, verified_pulls: VerifiedPulls, journal: Journal, within: dt.timedelta | None
 ) -> CredentialHealth:
     found = CredentialHealth(located)
     try:
-        found = await _assess(located, proofs, within)
+        found = await _assess(located, verified_pulls, within)
         earlier = await unfinished(journal, located.session)
     except PullkeyError as error:
         found.unverified.append(error.what)
@@ -133,7 +133,7 @@ async def _looked_at(
 
 
 async def _assess(
-    located: LocatedCredential, proofs: VerifiedPulls, expires_within: dt.timedelta | None
+    located: LocatedCredential, verified_pulls: VerifiedPulls, expires_within: dt.timedelta | None
 ) -> CredentialHealth:
     found, held = CredentialHealth(located), located.held
     if not held.status_is_ok:
@@ -146,7 +146,7 @@ async def _assess(
             SECRETLESS if held.empty else "not created by pullkey, so its cloud resources are not known"
         )
         return found
-    found.verified_at = proofs.last(link.key_id)
+    found.verified_at = verified_pulls.last(link.key_id)
     session = located.session
     if session is None:
         found.identity = link.name

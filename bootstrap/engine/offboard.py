@@ -55,15 +55,22 @@ class Offboarding(Operation):
         journal: Journal | None,
         reporter: Reporter,
         options: OffboardOptions,
-        proofs: VerifiedPulls | None = None,
+        verified_pulls: VerifiedPulls | None = None,
     ) -> None:
         super().__init__(
-            context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
+            context=context,
+            akka=akka,
+            journal=journal,
+            reporter=reporter,
+            options=options,
+            verified_pulls=verified_pulls,
         )
         self.options = options
         self._located = located
         self._held = located.held
-        self._removals = RemovalPlanner(located, context, akka, options, proofs, self.result, self._notice)
+        self._removals = RemovalPlanner(
+            located, context, akka, options, verified_pulls, self.result, self._notice
+        )
         self._entry: Entry | None = None
         if located.context is not None:
             located.context.in_use = AsyncOnce(lambda: keys_in_use(akka))
@@ -79,7 +86,7 @@ class Offboarding(Operation):
 
     async def _remove_replaced(self, held: HeldCredential, *, look_only: bool = False) -> Result:
         return await remove_replaced(
-            held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
+            held, self.context, self.akka, self.reporter, self._verified_pulls, look_only=look_only
         )
 
     async def _connect(self) -> None:
@@ -263,7 +270,7 @@ async def remove_replaced(
     context: RunContext,
     akka: AkkaCli,
     reporter: Reporter,
-    proofs: VerifiedPulls | None,
+    verified_pulls: VerifiedPulls | None,
     *,
     look_only: bool = False,
 ) -> Result:
@@ -279,7 +286,7 @@ async def remove_replaced(
         journal=None,
         reporter=quiet() if look_only else reporter,
         options=OffboardOptions(yes=True, akka_too=False, dry_run=look_only),
-        proofs=proofs,
+        verified_pulls=verified_pulls,
     ).execute()
     if look_only:
         going = [one.removal for one in result.removals if one.goes]

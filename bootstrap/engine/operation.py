@@ -32,7 +32,7 @@ class Operation(ABC):
         akka: the CLI, for the target's project.
         journal: of the target's Akka secret; locked while anything is changed. None for an operation inside
             another one that holds it.
-        proofs: when keys were last seen to pull.
+        verified_pulls: when keys were last seen to pull.
 
     Attributes:
         result: the result so far.
@@ -52,7 +52,7 @@ class Operation(ABC):
         journal: Journal | None,
         reporter: Reporter,
         options: OperationOptions,
-        proofs: VerifiedPulls | None,
+        verified_pulls: VerifiedPulls | None,
     ) -> None:
         self.context = context
         self.akka = akka
@@ -61,7 +61,7 @@ class Operation(ABC):
         self.changing = False
         self._journal = journal
         self._options = options
-        self._proofs = proofs
+        self._verified_pulls = verified_pulls
         self._stop = asyncio.Event()
         self._left_over_reported = False
         if journal is not None:

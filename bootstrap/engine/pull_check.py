@@ -74,7 +74,7 @@ class HandshakeStep(Step):
         self._key_pending = key_pending
         self._compares = compares
         self._patience = patience
-        self.proven = False
+        self.pulled = False
         """Whether a pull worked, not only the login."""
 
     @property
@@ -105,7 +105,7 @@ class HandshakeStep(Step):
             raise await why_it_does_not_pull(
                 attempt, probe, await self._challenge(), credential, self._session, self._context
             )
-        self.proven = attempt.proven
+        self.pulled = attempt.pulled
         return Done(f"it {attempt.detail}")
 
     def script(self) -> Script:

@@ -69,7 +69,7 @@ class RemovalPlanner:
         context: RunContext,
         akka: AkkaCli,
         options: OffboardOptions,
-        proofs: VerifiedPulls | None,
+        verified_pulls: VerifiedPulls | None,
         result: Result,
         notice: Callable[[str], None],
     ) -> None:
@@ -78,7 +78,7 @@ class RemovalPlanner:
         self._context = context
         self._akka = akka
         self._options = options
-        self._proofs = proofs
+        self._verified_pulls = verified_pulls
         self._result = result
         self._notice = notice
         self._records: list[Record] = []
@@ -296,8 +296,8 @@ class RemovalPlanner:
             except PullkeyError as error:
                 what = messages.key_undeleted(key_id, error.what)
                 raise StillThere(what, session.key.delete_command(key_id)) from None
-            if self._proofs is not None:
-                self._proofs.invalidate(key_id)
+            if self._verified_pulls is not None:
+                self._verified_pulls.invalidate(key_id)
             self._deleted_keys.add(key_id)
             self._settle(key_id)
             return messages.key_deleted(key_id, existed=existed)

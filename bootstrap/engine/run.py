@@ -196,7 +196,7 @@ class Run(TargetOperation):
             clear=self.clear,
             held=self._held,
             keys_now=self._keys_now,
-            proofs=self._proofs,
+            verified_pulls=self._verified_pulls,
         )
 
     async def _recover(self, lost: Record) -> None:

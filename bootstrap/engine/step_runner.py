@@ -60,7 +60,7 @@ class StepRunner:
         clear: DeleteReplacedKey,
         held: Callable[[], Awaitable[HeldCredential | None]],
         keys_now: AsyncOnce[list[KeyFacts]],
-        proofs: VerifiedPulls | None,
+        verified_pulls: VerifiedPulls | None,
     ) -> None:
         self.session = session
         self.context = context
@@ -75,7 +75,7 @@ class StepRunner:
         self.clear = clear
         self._held = held
         self._keys_now = keys_now
-        self._proofs = proofs
+        self._verified_pulls = verified_pulls
 
     async def do_all(self, pending: Sequence[Step]) -> None:
         """Do the pending steps.
@@ -172,7 +172,7 @@ class StepRunner:
         if entry is not None:
             await self._changes.done(step, entry, done)
         if step is self.handshake:
-            if self.handshake.proven:
+            if self.handshake.pulled:
                 self.result.verified = done.detail
                 self._remember_verified_pull()
             else:
@@ -253,8 +253,8 @@ class StepRunner:
             return None
 
     def _remember_verified_pull(self) -> None:
-        if self._proofs is not None and self.session.credential is not None:
-            self._proofs.remember(self.session.credential.link.key_id)
+        if self._verified_pulls is not None and self.session.credential is not None:
+            self._verified_pulls.remember(self.session.credential.link.key_id)
 
     async def _note_replaced(self) -> None:
         """Name the replaced key in the new credential, so that a later run can delete it."""

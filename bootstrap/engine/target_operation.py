@@ -56,13 +56,18 @@ class TargetOperation(Operation):
         journal: Journal,
         reporter: Reporter,
         options: RunOptions,
-        proofs: VerifiedPulls | None = None,
+        verified_pulls: VerifiedPulls | None = None,
         patience: Patience | None = None,
         held: HeldNow | None = None,
         akka_checked: bool = False,
     ) -> None:
         super().__init__(
-            context=context, akka=akka, journal=journal, reporter=reporter, options=options, proofs=proofs
+            context=context,
+            akka=akka,
+            journal=journal,
+            reporter=reporter,
+            options=options,
+            verified_pulls=verified_pulls,
         )
         self.target = target
         self.options = options
@@ -160,7 +165,7 @@ class TargetOperation(Operation):
         from bootstrap.engine.offboard import remove_replaced  # late: few runs replace a key
 
         return await remove_replaced(
-            held, self.context, self.akka, self.reporter, self._proofs, look_only=look_only
+            held, self.context, self.akka, self.reporter, self._verified_pulls, look_only=look_only
         )
 
     def _failed(self, error: PullkeyError) -> None:

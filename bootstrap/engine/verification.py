@@ -108,7 +108,7 @@ class Verification(TargetOperation):
             if pause is None or attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
                 break
             await asyncio.sleep(pause)
-        if attempt.verdict is Verdict.PULLS and attempt.proven:
+        if attempt.verdict is Verdict.PULLS and attempt.pulled:
             self.result.verified = f"it {attempt.detail}"
         elif attempt.verdict is Verdict.PULLS:
             self.result.not_verified = f"it {attempt.detail}"

@@ -64,7 +64,7 @@ class PullAttempt:
     Args:
         detail: the registry's error text; for `PULLS`, what was read.
         fix: what to do; "" if unknown.
-        proven: for `PULLS`: whether a manifest was read, or a tag found missing in an existing repository.
+        pulled: for `PULLS`: whether a manifest was read, or a tag found missing in an existing repository.
             If not, the registry has accepted the credential and no more is known.
         retry_after: the seconds to wait that the registry has requested.
     """
@@ -72,7 +72,7 @@ class PullAttempt:
     verdict: Verdict
     detail: str = ""
     fix: str = ""
-    proven: bool = True
+    pulled: bool = True
     retry_after: float | None = None
 
     def __str__(self) -> str:

@@ -86,7 +86,7 @@ async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta 
         )
     found = await assess(
         lambda: executor.planner.locate(entry, held),
-        executor.workspace.assembly.proofs,
+        executor.workspace.assembly.verified_pulls,
         executor.workspace.journal(entry),
         expires_within=within,
     )

@@ -150,7 +150,7 @@ def reads_manifest_without_login(probe: Probe) -> PullAttempt:
     return PullAttempt(
         Verdict.PULLS,
         f"reads the manifest of {probe.host}/{probe.image}, as anyone can: no credential was asked for",
-        proven=False,
+        pulled=False,
     )
 
 
@@ -159,12 +159,12 @@ def may_pull(probe: Probe) -> PullAttempt:
 
 
 def not_tried(host: str) -> PullAttempt:
-    return PullAttempt(Verdict.PULLS, f"was not tried: {host} asks for no credential", proven=False)
+    return PullAttempt(Verdict.PULLS, f"was not tried: {host} asks for no credential", pulled=False)
 
 
 def accepted_without_image(host: str) -> PullAttempt:
     return PullAttempt(
-        Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", proven=False
+        Verdict.PULLS, f"is accepted by {host}; no image was named to try a pull of", pulled=False
     )
 
 
@@ -172,12 +172,12 @@ def accepted_without_repository(probe: Probe) -> PullAttempt:
     return PullAttempt(
         Verdict.PULLS,
         f"is accepted by {probe.host}, which has no {probe.repository} to try a pull of",
-        proven=False,
+        pulled=False,
     )
 
 
 def accepted_where_anyone_pulls(host: str, what: str) -> PullAttempt:
-    return PullAttempt(Verdict.PULLS, f"is accepted by {host}, where anyone gets {what}", proven=False)
+    return PullAttempt(Verdict.PULLS, f"is accepted by {host}, where anyone gets {what}", pulled=False)
 
 
 def not_verifiable_where_anyone_pulls(host: str, what: str) -> PullAttempt:
@@ -185,7 +185,7 @@ def not_verifiable_where_anyone_pulls(host: str, what: str) -> PullAttempt:
         Verdict.PULLS,
         f"could not be verified: {host} gives {what} without a password too",
         "Name an image with --image that cannot be pulled anonymously.",
-        proven=False,
+        pulled=False,
     )
 
 

@@ -114,7 +114,7 @@ async def verify_pull(
             if good_rounds < needed:
                 await asyncio.sleep(min(patience.pause, deadline.left))
                 continue
-            good = next((one for one in attempts if not one.proven), attempts[0])
+            good = next((one for one in attempts if not one.pulled), attempts[0])
             compared = await puller.compared_to_anonymous(good) if compare else good
             if compared.verdict is Verdict.PULLS:
                 return compared
