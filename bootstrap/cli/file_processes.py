@@ -58,10 +58,10 @@ def work_in_processes(
             provider.preload()
     gc.collect()
     gc.freeze()  # a collection in a child would copy the pages that it shares with this process
-    crew = _Crew(lambda part, sent: _work_on(part, sent, values, work))
-    with _handled(crew.pass_on):  # until the report is printed
+    processes = _Processes(lambda part, sent: _work_on(part, sent, values, work))
+    with _handled(processes.pass_on):  # until the report is printed
         early_signals.note_changes()
-        crew.run(parts, values["processes"])
+        processes.run(parts, values["processes"])
         ends: list[TargetEnd] = []
         complete = True
         for part in parts:
@@ -79,7 +79,7 @@ def _parts_of(registries: Registries, processes: int) -> list[Part]:
     return [Part(one, f"{one.name}, part {number} of {len(found)}") for number, one in enumerate(found, 1)]
 
 
-class _Crew:
+class _Processes:
     """The processes at work.
 
     Args:
@@ -113,15 +113,22 @@ class _Crew:
                     else:
                         pipes.register(pipe, selectors.EVENT_READ, part)
                 for key, _ in pipes.select() if self._at_work else ():
-                    part = key.data
-                    if data := os.read(key.fd, 65_536):
-                        part.data += data
-                        continue
-                    pipes.unregister(key.fd)
-                    os.close(key.fd)
-                    _, part.status = os.waitpid(part.pid, 0)
-                    del self._at_work[part.pid]
-                    room = at_once
+                    if not self._receive(key.data, key.fd):
+                        pipes.unregister(key.fd)
+                        os.close(key.fd)
+                        self._end(key.data)
+                        room = at_once
+
+    @staticmethod
+    def _receive(part: Part, pipe: int) -> bool:
+        """Read what a part reports. Return False once its process has closed the pipe."""
+        data = os.read(pipe, 65_536)
+        part.data += data
+        return bool(data)
+
+    def _end(self, part: Part) -> None:
+        _, part.status = os.waitpid(part.pid, 0)
+        del self._at_work[part.pid]
 
     def pass_on(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal: every process at work gets it."""
