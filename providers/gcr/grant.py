@@ -26,6 +26,7 @@ from bootstrap.plugin.step import (
 from providers.gcr import errors, messages, policy
 from providers.gcr.account_session import AccountSession, made_by_pullkey
 from providers.gcr.errors import GoogleApiError
+from providers.gcr.grant_script import grant_script, removal_command
 
 _AGAIN_SECONDS = 1.0
 
@@ -264,7 +265,7 @@ class Grant(Resource[Role]):
         return StillThere(what, self.delete_command())
 
     def delete_command(self) -> str:
-        return _grant_command("remove", self._at["resource"], self._at["role"], self._at["account"])
+        return removal_command(self._at["resource"], self._at["role"], self._at["account"])
 
     async def _has_repository(self, resource: str) -> bool:
         """Whether the repository exists although its policy is "not found": one answer is then of a lagging
@@ -360,41 +361,8 @@ class Grant(Resource[Role]):
             return await self._session.grant_policy()
 
     def script(self) -> Script:
-        target = self._session.target
-        if target.grant_on_repository:
-            place = (
-                'artifacts repositories {verb}-iam-policy-binding "$REPOSITORY" --location="$LOCATION" '
-                '--project="$PROJECT"'
-            )
-            policy_of = (
-                'artifacts repositories get-iam-policy "$REPOSITORY" --location="$LOCATION" '
-                '--project="$PROJECT"'
-            )
-        else:
-            place = 'projects {verb}-iam-policy-binding "$PROJECT"'
-            policy_of = 'projects get-iam-policy "$PROJECT"'
-        rest = '--member="serviceAccount:$EMAIL" --role="$ROLE" --condition=None --format=none'
-        return Script(
-            do=f"gcloud {place.format(verb='add')} {rest}",
-            check=f"gcloud {policy_of} --flatten='bindings[].members' --filter=\"bindings.role=$ROLE AND "
-            "bindings.members:serviceAccount:$EMAIL\" --format='value(bindings.role)' | grep .",
-            undo=f"gcloud {place.format(verb='remove')} {rest}",
-            why="Google may need a minute to know a new account, and says until then that it does not exist.",
-            repeat=True,
-        )
+        return grant_script(on_repository=self._session.target.grant_on_repository)
 
 
 class _NoRepository(Exception):
     """The repository, and its policy with it, does not exist."""
-
-
-def _grant_command(verb: str, resource: str, role: str, email: str) -> str:
-    parts = resource.split("/")
-    if "repositories" in parts:
-        place = (
-            f"artifacts repositories {verb}-iam-policy-binding {parts[5]} --location={parts[3]} "
-            f"--project={parts[1]}"
-        )
-    else:
-        place = f"projects {verb}-iam-policy-binding {parts[1]}"
-    return f"gcloud {place} --member=serviceAccount:{email} --role={role} --condition=None"
