@@ -28,7 +28,7 @@ _WORDS = {
     "ok": "ok",
 }
 _MEANING = {
-    "wrong": "it cannot pull, or soon will not be able to be able to",
+    "wrong": "it cannot pull, or soon will not be able to",
     "unseen": "a part of it could not be checked",
     "due": "valid, and its key is due for rotation",
     "not-ours": "not created by pullkey, so its cloud resources are not known",
