@@ -38,6 +38,16 @@ _SECRET = Option(
     "Read from stdin what a new key needs: the login of Docker Hub, GitLab or Harbor, or the new password.",
     kind="secret",
 )
+_KEEP_IDENTITY = Option(
+    "--keep-identity",
+    "Keep the service account or application, even if nothing else uses it.",
+    kind="switch",
+)
+_KEEP_SECRET = Option(
+    "--keep-secret",
+    "Keep Akka's secret; remove only the project's reference to it, and its key.",
+    kind="switch",
+)
 _OFFBOARD_IMAGE = Option(
     "--image", "An image of the registry, where it is not clear which repository is meant.", metavar="IMAGE"
 )
@@ -162,16 +172,8 @@ def _needs_terminal_or_yes(values: Mapping[str, Any]) -> None:
 @click.argument("name", required=False, shell_complete=offers("credentials"))
 @with_options(
     _ALL,
-    Option(
-        "--keep-identity",
-        "Keep the service account or application, even if nothing else uses it.",
-        kind="switch",
-    ),
-    Option(
-        "--keep-secret",
-        "Keep Akka's secret; remove only the project's reference to it, and its key.",
-        kind="switch",
-    ),
+    _KEEP_IDENTITY,
+    _KEEP_SECRET,
     _OFFBOARD_IMAGE,
     _OFFBOARD_SECRET,
     AUDIT,
@@ -267,16 +269,8 @@ def rotate_file(**values: Any) -> int:
 @click.command("offboard")
 @of_a_file(
     Option("--all", "All targets of the file.", kind="switch"),
-    Option(
-        "--keep-identity",
-        "Keep the service account or application, even if nothing else uses it.",
-        kind="switch",
-    ),
-    Option(
-        "--keep-secret",
-        "Keep Akka's secret; remove only the project's reference to it, and its key.",
-        kind="switch",
-    ),
+    _KEEP_IDENTITY,
+    _KEEP_SECRET,
     AUDIT,
     DRY_RUN,
     YES,
