@@ -87,8 +87,7 @@ class Tokens:
 
     async def scope_map(self, registry: Registry, name: str) -> ScopeMap | None:
         async def got() -> ScopeMap:
-            client = self._client(registry).scope_maps
-            return _scope_map(await client.get(registry.resource_group, registry.name, name))
+            return _scope_map(await self._client(registry).scope_maps.get(*_path(registry, name)))
 
         return await self._or_none("GetScopeMap", registry, name, got)
 
@@ -113,38 +112,20 @@ class Tokens:
         )
 
         async def put() -> ScopeMap:
-            poller = await self._client(registry).scope_maps.begin_create(
-                registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
-            )
-            return _scope_map(
-                await _settled(
-                    poller,
-                    lambda: self._client(registry).scope_maps.get(
-                        registry.resource_group, registry.name, name
-                    ),
-                )
-            )
+            return _scope_map(await _created(self._client(registry).scope_maps, registry, name, body))
 
         return await self._azure.call("PutScopeMap", f"{registry.id} {name}", put)
 
     async def delete_scope_map(self, registry: Registry, name: str) -> None:
         async def delete() -> None:
-            poller = await self._client(registry).scope_maps.begin_delete(
-                registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
-            )
-            await _gone(
-                poller,
-                lambda: self._client(registry).scope_maps.get(registry.resource_group, registry.name, name),
-            )
+            await _delete(self._client(registry).scope_maps, registry, name)
 
         await self._azure.call("DeleteScopeMap", f"{registry.id} {name}", delete)
 
     async def token(self, registry: Registry, name: str) -> Token | None:
         async def got() -> Token:
-            client = self._client(registry).tokens
-            return self._without_removed(
-                _token(await client.get(registry.resource_group, registry.name, name))
-            )
+            found = await self._client(registry).tokens.get(*_path(registry, name))
+            return self._without_removed(_token(found))
 
         return await self._or_none("GetToken", registry, name, got)
 
@@ -166,27 +147,13 @@ class Tokens:
         )
 
         async def put() -> Token:
-            poller = await self._client(registry).tokens.begin_create(
-                registry.resource_group, registry.name, name, body, polling_interval=_POLL_SECONDS
-            )
-            return _token(
-                await _settled(
-                    poller,
-                    lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name),
-                )
-            )
+            return _token(await _created(self._client(registry).tokens, registry, name, body))
 
         return await self._azure.call("PutToken", f"{registry.id} {name}", put)
 
     async def delete_token(self, registry: Registry, name: str) -> None:
         async def delete() -> None:
-            poller = await self._client(registry).tokens.begin_delete(
-                registry.resource_group, registry.name, name, polling_interval=_POLL_SECONDS
-            )
-            await _gone(
-                poller,
-                lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, name),
-            )
+            await _delete(self._client(registry).tokens, registry, name)
 
         await self._azure.call("DeleteToken", f"{registry.id} {name}", delete)
 
@@ -237,13 +204,9 @@ class Tokens:
         )
 
         async def patch() -> None:
-            poller = await self._client(registry).tokens.begin_update(
-                registry.resource_group, registry.name, token.name, body, polling_interval=_POLL_SECONDS
-            )
-            await _settled(
-                poller,
-                lambda: self._client(registry).tokens.get(registry.resource_group, registry.name, token.name),
-            )
+            tokens, path = self._client(registry).tokens, _path(registry, token.name)
+            poller = await tokens.begin_update(*path, body, polling_interval=_POLL_SECONDS)
+            await _settled(poller, lambda: tokens.get(*path))
 
         await self._azure.call("UpdateToken", f"{registry.id} {token.name}", patch)
         self._removed |= {
@@ -259,6 +222,32 @@ class Tokens:
             if error.missing:
                 return None
             raise
+
+
+def _path(registry: Registry, name: str) -> tuple[str, str, str]:
+    """The arguments by which the SDK names a token or a scope map."""
+    return registry.resource_group, registry.name, name
+
+
+async def _created(operations: Any, registry: Registry, name: str, body: Any) -> Any:
+    """Create or update an object; return it once Azure has completed that.
+
+    Args:
+        operations: the SDK's of its kind: `tokens`, `scope_maps`.
+        registry: of the object.
+        name: of the object.
+        body: the SDK's model of it.
+    """
+    path = _path(registry, name)
+    poller = await operations.begin_create(*path, body, polling_interval=_POLL_SECONDS)
+    return await _settled(poller, lambda: operations.get(*path))
+
+
+async def _delete(operations: Any, registry: Registry, name: str) -> None:
+    """Delete an object; return once Azure has completed that. For the arguments see `_created`."""
+    path = _path(registry, name)
+    poller = await operations.begin_delete(*path, polling_interval=_POLL_SECONDS)
+    await _gone(poller, lambda: operations.get(*path))
 
 
 async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
