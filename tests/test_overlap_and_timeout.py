@@ -33,7 +33,7 @@ def test_of_a_target_in_a_file_while_its_other_steps_are_at_work() -> None:
     async def rotate() -> float:
         deadline = TurnDeadline(SECONDS)
         context = context_of(deadline)
-        async with Scheduler(Bounds(), deadline).making(entry, ["key"]) as turn:
+        async with Scheduler(Bounds(), deadline).changing(entry, ["key"]) as turn:
             context.sleep = turn.pause
             # The key that was replaced is switched off in a task of its own.
             await asyncio.create_task(context.pause(2 * SECONDS))

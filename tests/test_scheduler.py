@@ -22,7 +22,7 @@ def target(registry: str, identity: str = "reader") -> Any:
 
 async def fail_at_the_grant(scheduler: Scheduler, seconds: float) -> None:
     """A target uses up its time at a step that the others of its identity may need."""
-    async with scheduler.making(target("containers"), ("grant", *ROTATION)) as turn:
+    async with scheduler.changing(target("containers"), ("grant", *ROTATION)) as turn:
         await asyncio.sleep(seconds)
         turn.failed = Failure("grant", "refused", waited=True)
 
@@ -34,7 +34,7 @@ def test_a_target_that_does_not_need_the_failed_step_has_its_whole_time(
         deadline = TurnDeadline(TURN)
         scheduler = Scheduler(Bounds(), deadline)
         await fail_at_the_grant(scheduler, TURN)
-        async with scheduler.making(target("containers"), ROTATION):
+        async with scheduler.changing(target("containers"), ROTATION):
             return deadline.left
 
     assert play(asyncio.wait_for(left(), 60)) == TURN
@@ -49,7 +49,7 @@ def test_it_takes_a_place_among_those_that_run_in_parallel(
         order: list[str] = []
 
         async def work(name: str, of: Any) -> None:
-            async with scheduler.making(of, ROTATION):
+            async with scheduler.changing(of, ROTATION):
                 order.append(f"{name} begins")
                 await asyncio.sleep(1)
                 order.append(f"{name} ends")
@@ -68,7 +68,7 @@ def test_a_target_that_needs_the_failed_step_is_not_tried(
     async def why() -> str:
         scheduler = Scheduler(Bounds(), TurnDeadline(TURN))
         await fail_at_the_grant(scheduler, TURN)
-        async with scheduler.making(target("containers"), ("grant", *ROTATION)) as turn:
+        async with scheduler.changing(target("containers"), ("grant", *ROTATION)) as turn:
             return turn.failure.what if turn.failure else ""
 
     assert play(why()) == "refused"

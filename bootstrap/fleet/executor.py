@@ -16,7 +16,7 @@ from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
 from bootstrap.fleet.duplicates import block_duplicates
 from bootstrap.fleet.entry import Entry
-from bootstrap.fleet.key_room import KeyPlaces, fit_under_limits
+from bootstrap.fleet.key_room import KeySlots, fit_under_limits
 from bootstrap.fleet.planner import Action, Planned, Planner
 from bootstrap.fleet.progress import FleetReporter
 from bootstrap.fleet.registries import of_one_identity
@@ -49,7 +49,7 @@ class Executor:
     keep_secret: bool = False
     changing: bool = field(default=False, init=False)
     _at_work: dict[int, Operation] = field(default_factory=dict, init=False)
-    _places: KeyPlaces = field(default_factory=lambda: KeyPlaces([]), init=False)
+    _slots: KeySlots = field(default_factory=lambda: KeySlots([]), init=False)
     _stopped: bool = field(default=False, init=False)
 
     # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------
@@ -83,7 +83,7 @@ class Executor:
         self.reporter.begin("looking", len(entries))
 
         async def one(entry: Entry) -> Planned:
-            async with self.scheduler.room(entry):
+            async with self.scheduler.reading(entry):
                 self.reporter.at_work(entry, "looking")
                 planned = await self.planner.at(entry)
             self.reporter.seen(planned)
@@ -110,7 +110,7 @@ class Executor:
             self.workspace.shared.invalidate()
         going = [one for one in plan if one.action.changes]
         self.reporter.begin("changing", len(going))
-        self._places = KeyPlaces(plan)
+        self._slots = KeySlots(plan)
         ended = {one.entry.number: _result_without_work(one) for one in plan if not one.action.changes}
         for action in (self._apply, self._remove):
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
@@ -120,23 +120,23 @@ class Executor:
         return [ended[one.entry.number] for one in plan]
 
     async def _apply(self, planned: Planned) -> TargetResult:
-        async with self._places.place(planned) as place:
-            if not place.there:
-                return self._report(_no_place(planned))
+        async with self._slots.slot(planned) as slot:
+            if not slot.assigned:
+                return self._report(_no_slot(planned))
             result = await self._apply_in_turn(planned)
-            place.changed = result.changed and not result.failed
+            slot.changed = result.changed and not result.failed
             return result
 
     async def _apply_in_turn(self, planned: Planned) -> TargetResult:
         entry = planned.entry
-        async with self.scheduler.making(entry, planned.steps) as turn:
+        async with self.scheduler.changing(entry, planned.steps) as turn:
             if turn.failure is not None and not self._stopped:
                 error = messages.not_tried(turn.failure.what, entry.name)
                 return self._report(
                     TargetResult(planned=planned, result="failed", exit_code=ExitCode.FAILED, error=error)
                 )
             result = await self._timed(planned, lambda: self._run(planned, turn.pause))
-            turn.there = not result.failed
+            turn.exists = not result.failed
             if (
                 result.failed
                 and result.failed_at in (StepRole.IDENTITY, StepRole.GRANT)
@@ -161,9 +161,9 @@ class Executor:
         full = isinstance(outcome.error, KeyLimitReached) or (
             bool(outcome.problems) and all(one.kind is ProblemKind.LIMIT for one in outcome.problems)
         )
-        if full and planned.action is Action.ROTATE and planned.place_comes and not outcome.left_over:
+        if full and planned.action is Action.ROTATE and planned.slot_comes and not outcome.left_over:
             # Others have created keys since this was planned, or a list still shows a deleted one.
-            return _no_place(planned)
+            return _no_slot(planned)
         waits = planned.postponed and outcome.result in ("done", "unchanged")
         done = [f"{name}: {one.detail}" for name, one in outcome.steps.items() if one.result == "done"]
         return TargetResult.of(
@@ -249,7 +249,7 @@ class Executor:
 
         async def look(sharing: Sequence[TargetResult]) -> list[str]:
             one = next(one for one in sharing if _creates(one))
-            async with self.scheduler.room(one.entry):
+            async with self.scheduler.reading(one.entry):
                 if self._stopped:
                     return []
                 target = self.workspace.opened(one.entry)
@@ -327,11 +327,11 @@ def _not_begun(planned: Planned) -> TargetResult:
     return TargetResult(planned=planned, result="not begun", exit_code=ExitCode.INTERRUPTED)
 
 
-def _no_place(planned: Planned) -> TargetResult:
+def _no_slot(planned: Planned) -> TargetResult:
     """The result where there is no room: a rotation is postponed if room becomes free; all else fails."""
     limit = planned.entry.target.key_limit
     what = messages.no_room_for_key(limit) if limit else ""
-    if planned.action is Action.ROTATE and planned.place_comes:
+    if planned.action is Action.ROTATE and planned.slot_comes:
         return TargetResult(planned=planned, result="postponed", key_id=planned.key_id, detail=what)
     return TargetResult(
         planned=planned,

@@ -26,8 +26,8 @@ _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 def fit_under_limits(plan: Sequence[Planned]) -> None:
     """Postpone or block each target that needs a key for which there is no room."""
     for one in plan:
-        if one.no_place is not None and one.keys is None:
-            _block(one, one.no_place)
+        if one.limit_problem is not None and one.keys is None:
+            _block(one, one.limit_problem)
     for sharing in _sharing(plan).values():
         limit = sharing[0].entry.target.key_limit
         if limit is not None:
@@ -68,7 +68,7 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
     for one in without:
         _leave_out(one, limit, len(there), min(comes, default=None))
     for one in makers:
-        one.place_comes = bool(comes)
+        one.slot_comes = bool(comes)
 
 
 def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
@@ -102,7 +102,7 @@ def _gives_back(one: Planned) -> bool:
 
 def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | None) -> None:
     """Postpone a rotation, unless its key expires before there is room; block anything else."""
-    what = messages.no_place(limit, there)
+    what = messages.no_slot(limit, there)
     waits = one.action is Action.ROTATE and comes is not None
     if waits and (one.expires is None or comes is None or one.expires > comes):
         one.reasons = [
@@ -120,7 +120,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         if waits and one.expires
         else ""
     )
-    problem = one.no_place or messages.no_place_problem(f"{what}{ends}", limit)
+    problem = one.limit_problem or messages.no_slot_problem(f"{what}{ends}", limit)
     _block(one, problem)
 
 
@@ -133,7 +133,7 @@ def _now() -> dt.datetime:
     return clock.now()
 
 
-class KeyPlaces:
+class KeySlots:
     """Assigns free key slots to the targets in progress, and takes back those that become free.
 
     Args:
@@ -141,28 +141,28 @@ class KeyPlaces:
     """
 
     def __init__(self, plan: Sequence[Planned]) -> None:
-        self._of: dict[str, _Places] = {}
+        self._of: dict[str, _Slots] = {}
         for who, sharing in _sharing(plan).items():
             limit = sharing[0].entry.target.key_limit
             if limit is not None:
                 there: set[str] = set().union(*(one.keys or () for one in sharing))
                 coming = sum(_frees(one) > 0 and not _takes(one) for one in sharing)
-                self._of[who] = _Places(limit.at_most - len(there), coming)
+                self._of[who] = _Slots(limit.at_most - len(there), coming)
 
     @contextlib.asynccontextmanager
-    async def place(self, one: Planned) -> AsyncIterator[_Place]:
+    async def slot(self, one: Planned) -> AsyncIterator[_Slot]:
         """Wait for a key slot where a new key needs one."""
-        places = self._of.get(one.entry.target.shared_identity_key)
-        if places is None or not one.action.changes:
-            yield _Place(True)
+        slots = self._of.get(one.entry.target.shared_identity_key)
+        if slots is None or not one.action.changes:
+            yield _Slot(True)
             return
-        place = _Place(await places.take(frees=_frees(one) > 0) if _takes(one) else True)
+        slot = _Slot(await slots.take(frees=_frees(one) > 0) if _takes(one) else True)
         try:
-            yield place
+            yield slot
         finally:
-            if place.there:
-                back = _frees(one) if place.changed else int(_takes(one))
-                await places.give(back=back, frees=_frees(one) > 0)
+            if slot.assigned:
+                back = _frees(one) if slot.changed else int(_takes(one))
+                await slots.give(back=back, frees=_frees(one) > 0)
 
 
 def _takes(one: Planned) -> bool:
@@ -183,15 +183,15 @@ def _frees(one: Planned) -> int:
     return max(first - 1, 0) + _gives_back(one)
 
 
-class _Place:
+class _Slot:
     """Whether a slot was assigned; `changed` is set once the target's work is done."""
 
-    def __init__(self, there: bool) -> None:
-        self.there = there
+    def __init__(self, assigned: bool) -> None:
+        self.assigned = assigned
         self.changed = False
 
 
-class _Places:
+class _Slots:
     def __init__(self, free: int, coming: int) -> None:
         self._free = free
         self._coming = coming  # targets in progress or queued that free a slot and wait for none

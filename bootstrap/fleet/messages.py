@@ -183,7 +183,7 @@ def no_room_for_key(limit: KeyLimit) -> str:
     return f"there is no room for another key: {limit.whose} can have {limit.at_most} keys"
 
 
-def no_place(limit: KeyLimit, keys: int) -> str:
+def no_slot(limit: KeyLimit, keys: int) -> str:
     """Why one of several targets gets no new key: `keys` is how many the identity has."""
     room = limit.at_most - keys
     what = f"No place for another key: {limit.whose} has {keys} keys, and can have {limit.at_most} keys"
@@ -192,7 +192,7 @@ def no_place(limit: KeyLimit, keys: int) -> str:
     return what
 
 
-def no_place_problem(what: str, limit: KeyLimit) -> Problem:
+def no_slot_problem(what: str, limit: KeyLimit) -> Problem:
     return Problem(
         ProblemKind.LIMIT,
         what,

@@ -70,8 +70,8 @@ class Planned:
         replaced: the key that it replaced, "" if none; `replaced_until`: the end of that key's grace period.
         lost: the keys of lost runs that its run deletes first.
         listed_replaced: all the replaced keys that the Akka project's records name.
-        no_place: the problem that the identity is at its key limit, where it is the only problem.
-        postponed: whether a rotation waits for room; `place_comes`: whether room becomes free.
+        limit_problem: the problem that the identity is at its key limit, where it is the only problem.
+        postponed: whether a rotation waits for a key slot; `slot_comes`: whether a key slot becomes free.
     """
 
     entry: Entry
@@ -93,9 +93,9 @@ class Planned:
     replaced_until: dt.datetime | None = None
     lost: frozenset[str] = frozenset()
     listed_replaced: frozenset[str] = frozenset()
-    no_place: Problem | None = None
+    limit_problem: Problem | None = None
     postponed: bool = False
-    place_comes: bool = False
+    slot_comes: bool = False
     due_by_you: str = ""
     """Why a user-supplied password is due, which no command can renew alone; "" while it is not."""
     not_seen: str = ""
@@ -230,7 +230,7 @@ class Planner:
             found.problems = [problem_of(outcome.error)]
         if found.problems and all(_is_key_limit(one) for one in found.problems):
             # `key_room` decides whether it is a problem, from all targets of the identity.
-            found.no_place, found.problems, found.exit_code = found.problems[0], (), ExitCode.DONE
+            found.limit_problem, found.problems, found.exit_code = found.problems[0], (), ExitCode.DONE
             if outcome.left_over:
                 found.exit_code = ExitCode.LEFT_OVER
         if found.problems:

@@ -68,7 +68,7 @@ class _FirstGoesAlone:
     """A resource that several targets share and that the first of them may have to create."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    there: bool = False
+    exists: bool = False
     failure: Failure | None = None
 
 
@@ -92,19 +92,19 @@ class Scheduler:
         return self._deadline.seconds
 
     @contextlib.asynccontextmanager
-    async def room(self, entry: Entry) -> AsyncIterator[None]:
+    async def reading(self, entry: Entry) -> AsyncIterator[None]:
         """A turn that creates nothing."""
-        async with self._place(entry):
+        async with self._within_bounds(entry):
             self._deadline.begin()
             yield
 
     @contextlib.asynccontextmanager
-    async def _place(self, entry: Entry) -> AsyncIterator[None]:
+    async def _within_bounds(self, entry: Entry) -> AsyncIterator[None]:
         async with self._groups[entry.group], self._clouds[entry.provider.name]:
             yield
 
     @contextlib.asynccontextmanager
-    async def making(self, entry: Entry, steps: Collection[str]) -> AsyncIterator[_Turn]:
+    async def changing(self, entry: Entry, steps: Collection[str]) -> AsyncIterator[_Turn]:
         """A turn that may create something; its holder sets whether what others need exists in the end.
 
         Args:
@@ -116,9 +116,9 @@ class Scheduler:
             resources = []
             for name in (entry.target.shared_identity_key, f"registry {entry.target.lock_key}"):
                 resource = self._shared_resources[name]
-                if not resource.there:
+                if not resource.exists:
                     await resource.lock.acquire()
-                    if resource.there:
+                    if resource.exists:
                         resource.lock.release()
                     else:
                         alone.callback(resource.lock.release)
@@ -129,18 +129,18 @@ class Scheduler:
             async def pause(seconds: float) -> None:
                 """Sleep outside of the turn: what is shared exists by now, so the others can continue."""
                 for resource in resources:
-                    resource.there = True
+                    resource.exists = True
                 alone.close()
                 await room.aclose()
                 await asyncio.sleep(seconds)
-                await room.enter_async_context(self._place(entry))
+                await room.enter_async_context(self._within_bounds(entry))
 
             turn = _Turn(failure, pause)
             if failure is None:
-                await room.enter_async_context(self.room(entry))
+                await room.enter_async_context(self.reading(entry))
             yield turn
             for resource in resources:
-                resource.there = resource.there or turn.there
+                resource.exists = resource.exists or turn.exists
             if turn.failed is not None:
                 whole = turn.failed.step == StepRole.IDENTITY or turn.failed.waited
                 for resource in resources:
@@ -152,7 +152,7 @@ class Scheduler:
         """A turn that removes something: one target of an identity at a time, so that the last deletes it."""
         async with (
             self._shared_resources[f"removing {entry.target.shared_identity_key}"].lock,
-            self.room(entry),
+            self.reading(entry),
         ):
             yield
 
@@ -165,11 +165,11 @@ class _Turn:
         failure: why what it needs and shares with others could not be created; it has no time or room then,
             and fails at once.
         pause: lets others run for so many seconds.
-        there: whether what others need exists in the end.
+        exists: whether what others need exists in the end.
         failed: why not, where the others would fail in the same way.
     """
 
     failure: Failure | None
     pause: Callable[[float], Awaitable[None]]
-    there: bool = False
+    exists: bool = False
     failed: Failure | None = None

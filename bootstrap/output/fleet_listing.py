@@ -61,7 +61,7 @@ async def assess_targets(
     """The health of each target, in the order of the file; errors are reported and do not stop the others."""
 
     async def one(entry: Entry) -> Listed:
-        async with executor.scheduler.room(entry):
+        async with executor.scheduler.reading(entry):
             executor.reporter.at_work(entry, "looking")
             try:
                 return await _assess_target(executor, entry, expires_within)
