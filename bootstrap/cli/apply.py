@@ -14,6 +14,7 @@ import click
 from bootstrap.cli import messages
 from bootstrap.cli.file_options import CHECK, FILE, NAMES, PROCESSES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import (
+    annotate_plan,
     code_of_plan,
     do_planned,
     open_file,
@@ -21,7 +22,6 @@ from bootstrap.cli.file_work import (
     registries_of,
     run_file_command,
     style_of_plan,
-    tell_github_plan,
 )
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
@@ -159,7 +159,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
         code = ExitCode.DRIFT
     if values["save"]:
         save(Path(values["save"]), registries, plan, part_of(values))
-    tell_github_plan(registries.name, plan)
+    annotate_plan(registries.name, plan)
     if job.as_json:
         print_document(plan_document(registries, plan, code, job.workspace.scope))
         return code

@@ -79,7 +79,7 @@ def report(
             f"{shlex.quote(file)} --due` deletes the replaced keys and continues.",
             sys.stderr,
         )
-    _tell_drift([one for one in ends if one.result == "drift"], file)
+    _print_drift([one for one in ends if one.result == "drift"], file)
     if left := [one for one in ends if one.left_over]:
         say(
             f"{len(left)} target{'s have' if len(left) != 1 else ' has'} something left over: "
@@ -91,7 +91,7 @@ def report(
     return code
 
 
-def _tell_drift(drift: Sequence[TargetEnd], file: str) -> None:
+def _print_drift(drift: Sequence[TargetEnd], file: str) -> None:
     """Report targets that need something that this command does not do, with what does it."""
     if unseen := [one for one in drift if one.not_seen]:
         say(f"Not seen, and so not replaced if due: {_names(unseen)}. The reason is above.", sys.stderr)

@@ -239,7 +239,7 @@ async def do_planned(
         going = [one for one in plan if one.action.changes]
         if values.get("dry_run"):
             say("No changes were made.", sys.stderr)
-            tell_github_plan(job.registries.name, plan)
+            annotate_plan(job.registries.name, plan)
             if job.as_json:
                 print_document(
                     {
@@ -262,7 +262,7 @@ async def do_planned(
     return _end(job, command, ended)
 
 
-def tell_github_plan(name: str, plan: Sequence[Planned]) -> None:
+def annotate_plan(name: str, plan: Sequence[Planned]) -> None:
     """In GitHub Actions: an annotation for each target that needs attention, and the job's summary."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return

@@ -18,7 +18,7 @@ from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.output.fleet_results import ScopeOf
-from bootstrap.output.json_documents import left_over_document, moment, standing_document
+from bootstrap.output.json_documents import health_document, left_over_document, moment
 from bootstrap.output.tables import Row, Style, as_table, state_word
 from bootstrap.plugin.unavailable import Unavailable
 
@@ -154,7 +154,7 @@ def listing_document(
 
 def _credential(entry: Entry, health: CredentialHealth) -> dict[str, Any]:
     """The credential as `pullkey list` prints it, but due by the file's policy."""
-    document, key = standing_document(health), health.key
+    document, key = health_document(health), health.key
     if key is not None:
         document["due"] = due_by_policy(key, entry.rotate_after) or None
         document["due_on"] = moment(due_on_by_policy(key, entry.rotate_after))

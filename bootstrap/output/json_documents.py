@@ -212,7 +212,7 @@ def projects_document(
 
 
 def _in_project(one: CredentialHealth, scope: AkkaScope) -> dict[str, Any]:
-    return {**standing_document(one), "akka": scope.document()}
+    return {**health_document(one), "akka": scope.document()}
 
 
 def codes_document(found: Sequence[Explanation]) -> dict[str, Any]:
@@ -323,7 +323,7 @@ def validation_document(found: Sequence[tuple[str, int | PullkeyError]], code: E
     }
 
 
-def standing_document(one: CredentialHealth) -> dict[str, Any]:
+def health_document(one: CredentialHealth) -> dict[str, Any]:
     held, link = one.located.held, one.located.held.link
     return {
         "name": held.name,
