@@ -20,6 +20,9 @@ from bootstrap.plugin.routing import host_of_image
 
 if TYPE_CHECKING:
     from bootstrap.akka.cli import AkkaCli
+    from bootstrap.cli.project_command import ProjectCommand
+    from bootstrap.model.akka_record import HeldCredential
+    from bootstrap.model.secret import Secret
 
 
 async def verify_service(values: Mapping[str, Any]) -> int:
@@ -35,33 +38,50 @@ async def verify_service(values: Mapping[str, Any]) -> int:
     async with open_project(values) as command:
         service, failures = await _service(command.akka, values["service"], command.scope.label)
         _show(service, failures)
-        problem, document = _without_credential(service), None
         code = ExitCode.DRIFT if failures else ExitCode.DONE
+        problem, document = _without_credential(service), None
         if not problem:
             host = registry_host(service.image)
             credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))
-            if not any(is_for(one, host) for one in credentials):
-                code = ExitCode.DRIFT
-                problem = messages.service_has_no_credential(host, service.image)
+            if any(is_for(one, host) for one in credentials):
+                found, problem, document = await _verify_credential(
+                    command, service, credentials, password, pull_failed=bool(failures)
+                )
+                code = code or found
             else:
-                try:
-                    held = await credential_for_image(credentials, service.image, command)
-                    say(f"  credential: {held.name}", sys.stderr)
-                    # A failed pull is what `verify` cannot see: it judges the credential.
-                    verified, document = await verify_held(command, held, service.image, password)
-                    code = code or ExitCode(verified)
-                    if failures and not verified:
-                        problem = messages.credential_valid_but_pull_failed(service.name)
-                except UsageProblem as error:
-                    problem = f"{first_line(error)} {error.fix}".rstrip()
-                    code = ExitCode.DRIFT
-                except PullkeyError as error:
-                    problem = f"{first_line(error)} {error.fix}".rstrip()
+                code, problem = ExitCode.DRIFT, messages.service_has_no_credential(host, service.image)
         if problem:
             say(sentence(problem), sys.stderr)
         if values["output"] == "json":
             print_document(service_document(service, failures, problem, document, code))
     return code
+
+
+async def _verify_credential(
+    command: ProjectCommand,
+    service: Service,
+    credentials: Sequence[HeldCredential],
+    password: Secret | None,
+    *,
+    pull_failed: bool,
+) -> tuple[ExitCode, str, Mapping[str, Any] | None]:
+    """Verify the credential that pulls a service's image.
+
+    Returns:
+        the exit code, what is wrong or to be done ("" for nothing), and the JSON document of the
+        verification, if there was one.
+    """
+    try:
+        held = await credential_for_image(credentials, service.image, command)
+        say(f"  credential: {held.name}", sys.stderr)
+        verified, document = await verify_held(command, held, service.image, password)
+    except PullkeyError as error:
+        code = ExitCode.DRIFT if isinstance(error, UsageProblem) else ExitCode.DONE
+        return code, f"{first_line(error)} {error.fix}".rstrip(), None
+    # A failed pull is what `verify` cannot see: it judges the credential.
+    valid = pull_failed and not verified
+    problem = messages.credential_valid_but_pull_failed(service.name) if valid else ""
+    return ExitCode(verified), problem, document
 
 
 async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Sequence[PullFailure]]:
