@@ -24,8 +24,8 @@ the SDKs', which stay.
 def run() -> NoReturn:
     """Run the command line and end the process with one of `bootstrap.model.errors.ExitCode`.
 
-    It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and is of
-    use to nobody.
+    It ends without taking a thousand modules apart, which takes as long as a call or two of a cloud and
+    has no use.
     """
     gc.set_threshold(GC_THRESHOLD)
     early_signals.interrupt_from_here()

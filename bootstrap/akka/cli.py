@@ -165,7 +165,7 @@ class AkkaCli(ProjectLookup):
                 if await self._remove_reference(secret_name, before_retry):
                     return True
             except StepFailed:
-                # It may have been removed in spite of the error.
+                # It may have been removed despite the error.
                 if await read_twice(lambda: self.credential(secret_name)) is not None:
                     raise
                 return True

@@ -1,7 +1,7 @@
 """The chain of an audit trail: each line holds the SHA-256 of the line before it, in `prev`.
 
 A line that was changed, removed or added later does not fit. The chain holds no key: it cannot show that
-lines are missing at the end, or that all lines from one on were written anew.
+lines are missing at the end, or that all lines from one on were rewritten.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ async def examine(
 
 
 def _usable(name: str) -> Provider:
-    """A provider, or what stands for one that cannot be used."""
+    """A provider, or the stand-in for one that cannot be used."""
     try:
         return plugins.load(name)
     except UsageProblem as error:

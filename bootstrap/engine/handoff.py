@@ -128,7 +128,7 @@ class HandoffStep(Step):
         try:
             await self._register(credential)
         except StepFailed as error:
-            # It may have been done in spite of the error: Akka's record shows that.
+            # It may have been done despite the error, which Akka's record shows.
             seen = await self._read_back(credential)
             self._reread = True
             if self.record.difference(seen) is None:

@@ -144,7 +144,7 @@ _CODES = {
     ProblemKind.SETUP: Code.SETUP,
     ProblemKind.QUESTION: Code.QUESTION,
 }
-_THAT_OF_THE_KIND = cast("Code", None)  # a problem that is made without a code has one all the same
+_THAT_OF_THE_KIND = cast("Code", None)  # a problem that is created without a code gets its kind's
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Attempt:
         """Record the outcome of the one request that is sent in this context.
 
         Args:
-            is_unanswered: whether the request may have been carried out in spite of an error; by default
+            is_unanswered: whether the request may have been carried out despite an error; by default
                 `ApiError.unanswered`.
         """
         try:

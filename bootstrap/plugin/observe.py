@@ -126,7 +126,7 @@ async def confirm_unlisted(
 async def read_settled(read: Callable[[], Awaitable[T]]) -> T:
     """What is shown once a change that was under way is shown everywhere.
 
-    If a change may or may not have been made, one read proves neither: a replica that lags shows the object
+    If a change may or may not have been made, one read shows neither: a lagging replica shows the object
     after it was removed, and a list may omit it before. There are four reads within seven seconds, and up to
     two more until two in a row agree.
 

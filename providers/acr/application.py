@@ -188,8 +188,8 @@ class Identity(Resource[Application]):
     async def _application(self) -> Application:
         session, target = self._session, self._session.target
         graph = session.cloud.graph
-        # At first the look's answer will do: under a unique name nothing is made twice, and Graph says who
-        # was first.
+        # The first time, what `look` has read is enough: a unique name is never used twice, and Graph says
+        # which run was first.
         again, self._looked = self._looked, True
         found = await (self.read() if again else session.application())
         deleted = session.deleted_seen if found is None and not again else None
@@ -204,7 +204,7 @@ class Identity(Resource[Application]):
                 if created is None:
                     raise _Exists
         except _Exists:
-            # Whose it is, the next read shows; it may be of a try of ours without an answer.
+            # The next read shows whose it is: an unanswered request of this run may have created it.
             self.attempt.exists = self.attempt.unanswered > 0
         except AzureApiError as error:
             if is_name_taken(error):
@@ -277,7 +277,7 @@ class Identity(Resource[Application]):
     # -- undoing ---------------------------------------------------------------------------------------------
 
     async def undo(self, intent: Intent) -> str:
-        # What a journal says of ids is not believed: the application bears its unique name and the run's id.
+        # The ids in a journal are not trusted: the application has its unique name and the run's id.
         if principal_id := str(intent.get("principal_id") or ""):
             if intent.get("lost") and not await self._session.is_own_principal(principal_id):
                 return ""
@@ -303,9 +303,9 @@ class Identity(Resource[Application]):
         if self._goes is not _Deletion.BACK:
             if not self._is_of_lost_call(shown, intent):
                 return False
-            # An update writes our notes too, so they say who wrote last, not who was first. Whoever was first
-            # goes on to create its service principal: one that is there, and that this run has never asked
-            # for, is the other's.
+            # An update writes our notes too, so they name the run that wrote last, not the one that created
+            # it. The creator continues with the service principal: one that exists, and that this run never
+            # requested, is another run's.
             if (
                 self._perhaps_of_another_run
                 and await self._session.cloud.graph.principal(shown.app_id) is not None
@@ -333,7 +333,7 @@ class Identity(Resource[Application]):
         await self._permanent()
 
     def is_deleted(self, error: ApiError) -> bool:
-        # Of a permanent deletion the deleted items tell.
+        # The deleted items show whether a permanent deletion is complete.
         return self._goes is not _Deletion.PERMANENT and error.missing
 
     async def _delete(
@@ -397,7 +397,7 @@ class Identity(Resource[Application]):
 
     async def remove(self) -> str:
         session = self._session
-        # Reads may lag for long; the object id is of that application only, and what is gone is gone.
+        # Reads may lag for long, but an object id belongs to one application and is never used again.
         application = await session.expected_application()
         if application is None:
             return ""
@@ -405,7 +405,8 @@ class Identity(Resource[Application]):
             raise AssertionError("a user-supplied application is never removed")
         self._object_id, self._app_id = application.object_id, application.app_id
         self._named = application.display_name
-        # What the next onboarding can find there, it restores; and for 30 days it is seen to be deleted.
+        # In the deleted items the next onboarding finds it and restores it, and for 30 days it is seen to be
+        # deleted.
         if await self._reads_deleted_items(application):
             self._goes = _Deletion.DELETED_ITEMS
         return await super().remove()

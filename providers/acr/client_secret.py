@@ -120,7 +120,7 @@ class Key(KeyResource[Password, NewPassword]):
         return _secret_of(await self._application(), key_id)
 
     async def _application(self) -> Application | None:
-        """The application whose secrets are read, asked anew."""
+        """The application whose secrets are read, without a cache."""
         session = self._session
         if self._undone is not None:
             return await session.cloud.graph.application_by_app_id(self._undone["app_id"])
@@ -177,7 +177,7 @@ class Key(KeyResource[Password, NewPassword]):
         return sorted(one.key_id for one in passwords if one.display_name == intent["display_name"])
 
     async def _may_lag(self, intent: Intent) -> bool:
-        """Whether the application of an intent existed so recently that a read without it proves nothing."""
+        """Whether the application of an intent existed so recently that a read may not show it."""
         if "at" not in intent or clock.now() - dt.datetime.fromisoformat(intent["at"]) >= NEW_PASSWORD:
             return False
         return not await self._session.is_deleted(intent["app_id"])

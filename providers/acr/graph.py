@@ -62,8 +62,8 @@ class Graph(GraphClient):
     ) -> Application | None:
         """An application by either of its names, as it was when this command last looked.
 
-        Where it is expected to be there, one answer that there is none may be of a server that lags. Whoever
-        knows its id has that from somewhere; of a name, `expected` tells.
+        If it should exist, one "not found" may be a lagging replica's, so it is read twice: always by its id,
+        which the caller has from somewhere, and by its name if `expected` says so.
         """
         if app_id:
             return await self._facts.get(
@@ -274,7 +274,7 @@ class Graph(GraphClient):
 
 
 def _all(page: Any) -> Sequence[Any]:
-    """What a page lists. One without a list is no page: it does not say that there is nothing."""
+    """The items of a page. A page without a list is an unreadable answer, not an empty one."""
     if page is None or page.value is None:
         raise AzureApiError(0, "", "its answer cannot be read")
     values: Sequence[Any] = page.value

@@ -130,9 +130,7 @@ class GraphClient:
         return await traced(self._trace, method, resource, translated)
 
     async def read(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """A read may be repeated. The SDK does that where it is told 429, 503 and 504, and not for a lost
-        connection.
-        """
+        """Send a read, and repeat it after a lost connection: the SDK repeats only after 429, 503 and 504."""
         async for attempt in stamina.retry_context(
             on=_comes_again,
             attempts=3,

@@ -180,7 +180,7 @@ class Grant(Resource[Assignment]):
             with contextlib.suppress(AzureApiError):
                 found = await self.read()
                 if found is not None:
-                    return replace(found, created=None)  # which is no PUT's date
+                    return replace(found, created=None)  # a GET's date differs from a PUT's
         mark = f"Pulls images for Akka. Made by pullkey, run {at['run_id']}."
         with self.attempt.sending():
             return await self._session.assignments.assign(
@@ -201,21 +201,21 @@ class Grant(Resource[Assignment]):
         return await super().undo(intent)
 
     def is_known_own(self, intent: Intent) -> bool:
-        """That its PUT was answered 201 says nothing; but nobody else knows a service principal that this
-        run created.
+        """Whether this run created the service principal, which no other run knows. That the PUT was answered
+        201 says nothing.
         """
         return self._principal_step.attempt.created and not intent.get("lost")
 
     def is_own_unseen(self, intent: Intent) -> bool:
-        """A list and a GET have shown none before the PUT."""
+        """Whether a list and a GET before the PUT have shown no such assignment."""
         return bool(intent.get("known_absent", self._known_absent and not intent.get("lost")))
 
     def said_to_exist(self, intent: Intent) -> bool:
         return bool(intent.get("answered_created"))
 
     async def is_of_run(self, shown: Assignment, intent: Intent) -> bool:
-        """It bears the run's id, and is not older than its PUT, which may have written that id over
-        another run's.
+        """Whether it has the run's id and is not older than the run's PUT, which may have written that id
+        over another run's.
         """
         if not intent.get("run_id"):  # the journal of an older version
             raise self.still_there("", perhaps=True)
@@ -233,7 +233,7 @@ class Grant(Resource[Assignment]):
             return await self._session.assignments.unassign(intent["scope"], intent["name"])
         except AzureApiError as error:
             if error.missing and await self.read() is None:
-                return False  # where the registry is gone, its roles are too
+                return False  # a deleted registry has no roles
             raise
 
     def delete_command(self) -> str:
@@ -300,7 +300,8 @@ class Grant(Resource[Assignment]):
     async def remove(self) -> str:
         session = self._session
         registry = await session.registry()
-        # What was seen before is good for its id, and the next answer may be of a server that lags.
+        # Only its id is needed, so what was read before is enough: the next answer may be of a lagging
+        # replica.
         principal = self._principal or await session.principal_now()
         if principal is None:
             return ""

@@ -39,12 +39,12 @@ def assignment_id(scope: str, name: str) -> str:
 
 
 def unassign_command(assignment: str) -> str:
-    """Takes the role assignment of that id away."""
+    """The command that deletes the role assignment of that id."""
     return f"az role assignment delete --ids {shlex.quote(assignment)}"
 
 
 def unassign_nobody_command(scope: str, role: str) -> str:
-    """Takes a role away from whoever is no more; `az` shows no name of theirs."""
+    """The command that deletes a role of deleted principals, of which `az` shows no name."""
     whose = f"[?principalName=='' && roleDefinitionName=='{role}'].id"
     return (
         f"az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} "
@@ -53,7 +53,7 @@ def unassign_nobody_command(scope: str, role: str) -> str:
 
 
 def place_of(assignment: Assignment) -> str:
-    """Where a role is assigned, as a person would name it."""
+    """Where a role is assigned, worded for a sentence."""
     parts = assignment.scope.strip("/").split("/")
     if len(parts) < 2:
         return "the whole directory"

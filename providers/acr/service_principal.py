@@ -37,7 +37,7 @@ class ServicePrincipal:
                 too.
 
         Raises:
-            AzureApiError: there is none yet.
+            AzureApiError: it does not exist yet.
         """
         graph = self._session.cloud.graph
         if may_exist or self.attempt.sent:
@@ -61,11 +61,10 @@ class ServicePrincipal:
             return ""
 
     def delay(self, error: Exception, *, is_new: bool) -> Delay | None:
-        """What delay an error is; `is_new`: whether this run has created or restored the application."""
+        """The delay that explains an error; `is_new`: this run has created or restored the application."""
         if not isinstance(error, AzureApiError):
             return None
-        # 409: there is one, which is not shown yet; made by another run, or by a try of ours without an
-        # answer.
+        # 409: one exists and is not shown yet. Another run created it, or an unanswered request of this run.
         spreading = error.status == 409 or (error.status in (400, 404) and is_new)
         # With Application.ReadWrite.OwnedBy an application that has not arrived is taken for another
         # directory's.

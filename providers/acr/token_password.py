@@ -149,12 +149,12 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     # -- slots -----------------------------------------------------------------------------------------------
 
     async def free_slot(self, token: Token) -> str | None:
-        """Choose the slot for a new password: an empty one, or one whose password is of no use any more.
+        """Choose the slot for a new password: an empty one, or one whose password is not used any more.
 
-        The password that Akka holds is never touched, nor one that may be somebody else's. What Akka's key
-        has replaced is removed before the next is made, so that counts as empty, unless another record of
-        Akka's has it too. That a slot is empty is not believed of a read where a record of Akka's names a
-        password in it that is minutes old: to generate is to write over.
+        Generating overwrites. So the password that Akka holds is never chosen, nor one that may be in use
+        elsewhere, nor a slot that a read shows as empty while a record of Akka's names a password in it that
+        is minutes old. The password that Akka's key has replaced is deleted before the next one is created,
+        so its slot counts as empty, unless another record of Akka's has it too.
         """
         session = self._session
         held = await session.context.held_credential()
@@ -322,7 +322,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         ):
             raise AzureApiError(404, "", "Azure does not show it")
         if found is None or is_another(found.created, self._undone.get("created")):
-            return False  # it was removed, or generated again since, by somebody else
+            return False  # another run or program has removed it, or generated it again
         await self._clear(token, found)
         return True
 

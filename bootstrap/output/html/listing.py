@@ -273,8 +273,8 @@ def _section(name: str, title: str, *inner: Markup) -> Markup:
 
 
 def _table(caption: str, head: Markup, body: Sequence[Markup], kind: str) -> Markup:
-    # The roles are told, for on a narrow screen rows are laid out as blocks, and a browser would take them
-    # for none.
+    # The roles are explicit: on a narrow screen rows are laid out as blocks, and a browser would no longer
+    # treat them as rows.
     return tag(
         "table",
         tag("caption", caption),

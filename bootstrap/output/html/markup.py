@@ -1,6 +1,6 @@
-"""HTML, of which every text and every attribute has gone through one function.
+"""HTML in which every text and every attribute is escaped by one function.
 
-What stands in a page comes from Akka, from clouds and from a file; each may hold what somebody wrote to do
+The contents of a page come from Akka, from clouds and from a file, any of which may have been written to do
 harm.
 """
 
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class Markup(str):
-    """HTML that is whole: made by `tag` or `escaped`, or written by us."""
+    """HTML that needs no escaping: the result of `tag` or `escaped`, or written in this package."""
 
     __slots__ = ()
 
 
 def escaped(text: Any) -> Markup:
-    """Any text as it may stand in HTML, between tags and in attributes.
+    """Escape any text for HTML, between tags and in attributes.
 
     What cannot be printed is shown by its number: a control that turns the direction of writing could have
     one name read as another.
