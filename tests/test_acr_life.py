@@ -183,7 +183,7 @@ class TestLocating:
         target = shop.locate(shop.held())
         assert (target.unique_name, target.app_id) == (f"pullkey-{APP}", "")
         assert (target.host, target.auth_kind, target.skip_grant) == (SERVER, "principal", False)
-        assert shop.removals()["identity"].fate is Disposition.REMOVE
+        assert shop.removals()["identity"].disposition is Disposition.REMOVE
 
     def test_the_name_that_it_was_given_is_kept_where_it_is_that_of_the_mark(self, shop: Shop) -> None:
         shop.application.unique_name, shop.application.display_name = "pullkey-shop-reader", "Shop reader"
@@ -350,7 +350,7 @@ class TestRemoval:
     def test_all_of_ours_goes_and_what_is_gone_already_is_done(self, shop: Shop) -> None:
         others = [one.name for one in shop.state.role_assignments if one.principal_id != shop.principal.id]
         removals = shop.removals()
-        assert {name: removal.fate for name, removal in removals.items()} == {
+        assert {name: removal.disposition for name, removal in removals.items()} == {
             "identity": Disposition.REMOVE,
             "grant": Disposition.REMOVE,
         }
@@ -366,7 +366,7 @@ class TestRemoval:
         assert done[2:] == ["", ""]
         assert not shop.application.lifetime.exists
         assert [one.name for one in shop.state.role_assignments if one.lifetime.exists] == others
-        assert {removal.fate for removal in shop.removals().values()} == {Disposition.GONE}
+        assert {removal.disposition for removal in shop.removals().values()} == {Disposition.GONE}
 
     @pytest.mark.parametrize("scope", ["registry", "resource group", "subscription"])
     def test_a_role_that_somebody_else_gave_stays(self, shop: Shop, scope: str) -> None:
@@ -382,17 +382,17 @@ class TestRemoval:
         theirs = shop.assign(ACR_PULL, at)
         removals = shop.removals()
         grant = removals["grant"]
-        assert grant.fate is Disposition.KEEP
+        assert grant.disposition is Disposition.KEEP
         place = f"it comes from {scope} {at.rpartition('/')[2]}"
         assert grant.why == ("it was assigned outside of pullkey" if scope == "registry" else place)
         assert theirs.name in grant.command
         # Then the application is somebody's business too.
-        assert removals["identity"].fate is Disposition.KEEP
+        assert removals["identity"].disposition is Disposition.KEEP
         assert theirs.lifetime.exists
 
     def test_a_role_beside_ours_stays_when_ours_goes(self, shop: Shop) -> None:
         theirs = shop.assign(CONTRIBUTOR, shop.registry.id)
-        assert shop.removals()["grant"].fate is Disposition.REMOVE
+        assert shop.removals()["grant"].disposition is Disposition.REMOVE
         shop.behind(lambda session: session.steps[1].remove())
         assert theirs.lifetime.exists
 
@@ -400,7 +400,7 @@ class TestRemoval:
         shop.state.role_assignments = [
             one for one in shop.state.role_assignments if one.principal_id != shop.principal.id
         ]
-        assert shop.removals()["grant"].fate is Disposition.GONE
+        assert shop.removals()["grant"].disposition is Disposition.GONE
 
     def test_the_role_of_the_mode_that_the_registry_had_goes_too(self, shop: Shop) -> None:
         shop.registry.abac = True
@@ -414,8 +414,11 @@ class TestRemoval:
         """One registry of the same subscription, one of another."""
         shop.assign(ACR_PULL, shop.state.registry(where).id, ours=True)
         identity = shop.removals()["identity"]
-        assert (identity.fate, identity.why) == (Disposition.KEEP, f"it also has a role on registry {where}")
-        assert shop.removals()["grant"].fate is Disposition.REMOVE
+        assert (identity.disposition, identity.why) == (
+            Disposition.KEEP,
+            f"it also has a role on registry {where}",
+        )
+        assert shop.removals()["grant"].disposition is Disposition.REMOVE
 
     def test_who_may_not_remove_is_told_what_is_left(self, shop: Shop) -> None:
         from bootstrap.plugin.step import StillThere
@@ -430,7 +433,7 @@ class TestRemoval:
         theirs = shop.token("a-partners", ours=False)
         token = shop.token()
         held = shop.of_token(token)
-        assert {name: one.fate for name, one in shop.removals(held).items()} == {
+        assert {name: one.disposition for name, one in shop.removals(held).items()} == {
             "grant": Disposition.REMOVE,
             "identity": Disposition.REMOVE,
         }
@@ -447,12 +450,12 @@ class TestRemoval:
         token = shop.token()
         shop.state.add_token(shop.registry, "another", token.scope_map)
         grant = shop.removals(shop.of_token(token))["grant"]
-        assert (grant.fate, grant.why) == (Disposition.KEEP, "other tokens use it: another")
+        assert (grant.disposition, grant.why) == (Disposition.KEEP, "other tokens use it: another")
 
     def test_a_token_that_pullkey_has_not_made_stays(self, shop: Shop) -> None:
         token = shop.token("a-partners", ours=False)
         removals = shop.removals(shop.of_token(token))
-        assert {one.fate for one in removals.values()} == {Disposition.KEEP}
+        assert {one.disposition for one in removals.values()} == {Disposition.KEEP}
         assert (
             removals["identity"].command
             == "az acr token delete --name a-partners --registry acmeshop --subscription "

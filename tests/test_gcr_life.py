@@ -164,13 +164,13 @@ class TestLocating:
             return (await next(it for it in session.steps if it.name == "grant").look()).state
 
         assert shop.session(grant) is State.DONE
-        assert shop.removal("grant").fate is Disposition.GONE
-        assert shop.removal("identity").fate is Disposition.KEEP
+        assert shop.removal("grant").disposition is Disposition.GONE
+        assert shop.removal("identity").disposition is Disposition.KEEP
 
     def test_a_repository_that_is_gone_itself(self, shop: Shop) -> None:
         del shop.project.repositories["europe-west1", "containers"]
         assert shop.locate(shop.held()).repository == "containers"
-        assert shop.removal("grant").fate is Disposition.GONE
+        assert shop.removal("grant").disposition is Disposition.GONE
 
     def test_a_whole_project(self, shop: Shop) -> None:
         shop.grant(shop.project, READER, shop.account.member)
@@ -206,7 +206,7 @@ class TestLocating:
         held = shop.held(f"europe-west1-docker-pkg-dev-{shop.project.id}-tools")
         target = shop.locate(held)
         assert (target.repository, target.role) == ("tools", "roles/storage.objectViewer")
-        assert shop.removal("grant", held).fate is Disposition.REMOVE
+        assert shop.removal("grant", held).disposition is Disposition.REMOVE
 
     def test_another_project_by_its_name_and_an_account_that_was_given(self, shop: Shop) -> None:
         given = shop.add_account("puller", project="acme-images", ours=False)
@@ -272,8 +272,8 @@ class TestLocating:
         denied = shop.world.cloud.state.denied_permissions
         denied.add("iam.serviceAccounts.get")
         target = shop.locate(shop.held())
-        assert shop.removal("identity").fate is Disposition.UNSEEN
-        assert shop.removal("grant").fate is Disposition.UNSEEN
+        assert shop.removal("identity").disposition is Disposition.UNSEEN
+        assert shop.removal("grant").disposition is Disposition.UNSEEN
         denied.clear()
 
         async def ask(session: GcrSession) -> Removal | None:
@@ -281,7 +281,7 @@ class TestLocating:
 
         removal = with_session(target, ask)
         assert removal is not None
-        assert removal.fate is Disposition.REMOVE
+        assert removal.disposition is Disposition.REMOVE
 
     def test_an_uploaded_key_is_followed_by_one_of_the_same_life(self, shop: Shop) -> None:
         shop.key.uploaded = True
@@ -376,8 +376,8 @@ class TestSharing:
 
 class TestRemoval:
     def test_what_is_ours_goes(self, shop: Shop) -> None:
-        assert shop.removal("grant").fate is Disposition.REMOVE
-        assert shop.removal("identity").fate is Disposition.REMOVE
+        assert shop.removal("grant").disposition is Disposition.REMOVE
+        assert shop.removal("identity").disposition is Disposition.REMOVE
         assert "removed" in shop.remove("grant")
         assert shop.repository.policy.bindings() == []
         assert shop.remove("identity") == f"deleted the service account {shop.account.email}"
@@ -385,8 +385,8 @@ class TestRemoval:
 
     def test_what_is_gone_already_is_done(self, shop: Shop) -> None:
         shop.world.cloud.state.delete_account(shop.account)
-        assert shop.removal("grant").fate is Disposition.GONE
-        assert shop.removal("identity").fate is Disposition.GONE
+        assert shop.removal("grant").disposition is Disposition.GONE
+        assert shop.removal("identity").disposition is Disposition.GONE
         assert (shop.remove("grant"), shop.remove("identity")) == ("", "")
 
     def test_others_in_the_same_binding_stay(self, shop: Shop) -> None:
@@ -404,7 +404,7 @@ class TestRemoval:
     def test_the_role_of_an_account_that_somebody_made_stays_with_the_command(self, shop: Shop) -> None:
         shop.account.description = "Made by hand."
         removal = shop.removal("grant")
-        assert (removal.fate, removal.why) == (
+        assert (removal.disposition, removal.why) == (
             Disposition.KEEP,
             "this account was created outside of pullkey, as may be the grant",
         )
@@ -413,7 +413,7 @@ class TestRemoval:
             f"--project={shop.project.id} --member=serviceAccount:{shop.account.email} "
             f"--role={READER} --condition=None"
         )
-        assert shop.removal("identity").fate is Disposition.KEEP
+        assert shop.removal("identity").disposition is Disposition.KEEP
 
     def test_a_grant_with_a_condition_is_not_ours(self, shop: Shop) -> None:
         policy = shop.repository.policy
@@ -427,7 +427,7 @@ class TestRemoval:
         assert shop.removal("grant").why == "it is not shown; its removal is requested"
         assert shop.remove("grant") == ""
         assert shop.repository.policy.has_conditions()
-        assert shop.removal("identity").fate is Disposition.KEEP
+        assert shop.removal("identity").disposition is Disposition.KEEP
 
     @pytest.mark.parametrize("where", ["project", "repository"])
     def test_an_account_that_has_other_roles_stays(self, shop: Shop, where: str) -> None:
@@ -436,7 +436,7 @@ class TestRemoval:
         )
         shop.grant(place, "roles/artifactregistry.writer", shop.account.member)
         removal = shop.removal("identity")
-        assert removal.fate is Disposition.KEEP
+        assert removal.disposition is Disposition.KEEP
         assert f"it has other roles: roles/artifactregistry.writer on {where}" in removal.why
 
     @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ class TestRemoval:
     )
     def test_what_may_not_be_looked_at_is_unseen(self, shop: Shop, step: str, permission: str) -> None:
         shop.world.cloud.state.denied_permissions.add(permission)
-        assert shop.removal(step).fate is Disposition.UNSEEN
+        assert shop.removal(step).disposition is Disposition.UNSEEN
 
     def test_an_account_that_somebody_made_anew_meanwhile_is_not_deleted(self, shop: Shop) -> None:
         target, email = shop.locate(shop.held()), shop.account.email
@@ -458,7 +458,7 @@ class TestRemoval:
         async def remove(session: GcrSession) -> str:
             removal = await session.steps[0].removal()
             assert removal is not None
-            assert removal.fate is Disposition.REMOVE
+            assert removal.disposition is Disposition.REMOVE
             state.delete_account(shop.account)
             state.add_account(shop.project.id, email.partition("@")[0], created=state.now())
             return await session.steps[0].remove()
@@ -476,7 +476,7 @@ class TestRemoval:
             (grant,) = [it for it in session.steps if it.name == "grant"]
             removal = await grant.removal()
             assert removal is not None
-            assert removal.fate is Disposition.REMOVE
+            assert removal.disposition is Disposition.REMOVE
             meanwhile(shop.world, "artifactregistry.GetIamPolicy", lambda: show(type(granted)()))
             meanwhile(shop.world, "iam.GetServiceAccount", lambda: show(granted))
             return await grant.remove()

@@ -486,12 +486,12 @@ def test_what_was_absent_before_is_not_deleted_while_reads_are_not_answered() ->
     ],
 )
 def test_what_offboarding_does_with_it(
-    cloud: Cloud, against: str, fate: Disposition, why: str, command: bool
+    cloud: Cloud, against: str, disposition: Disposition, why: str, command: bool
 ) -> None:
     one = robot(cloud)
     one.against = against
 
-    assert of(one.removal) == Removal(fate, "robot r", why, "cloud robots delete r" if command else "")
+    assert of(one.removal) == Removal(disposition, "robot r", why, "cloud robots delete r" if command else "")
 
 
 def test_a_list_of_removals_names_what_is_deleted_along_with_it() -> None:

@@ -77,7 +77,7 @@ class Offboarding(Operation):
             located.context.place = lambda: akka.place(located.held.name)
 
     def unfinished(self) -> list[str]:
-        going = [one for one in self.result.removals if one.goes and one.result != "removed"]
+        going = [one for one in self.result.removals if one.to_remove and one.result != "removed"]
         return [f"Not removed: {one.removal.what}" for one in going]
 
     async def _close(self) -> None:
@@ -106,7 +106,7 @@ class Offboarding(Operation):
             self.result.result = "planned"
             return
         self._refuse_to_lose_a_key()
-        going = [item for item in self.result.removals if item.goes]
+        going = [item for item in self.result.removals if item.to_remove]
         if not going:
             await self._end()
             return
@@ -136,7 +136,7 @@ class Offboarding(Operation):
                     self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
                 raise messages.cloud_resources_left_alone(item.detail)
         for item in self.result.removals:
-            if item.removal.fate is Disposition.UNSEEN:
+            if item.removal.disposition is Disposition.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
                 self.result.left_over.append(left)
                 self._record(item.name, left.what, "left over")
@@ -146,9 +146,9 @@ class Offboarding(Operation):
     def _keep_for_another_run(self, key_id: str) -> None:
         """Keep what is still there of grant and identity, which a key that was created meanwhile needs."""
         for item in self.result.removals:
-            if item.goes and item.name in (StepRole.GRANT, StepRole.IDENTITY) and not item.result:
+            if item.to_remove and item.name in (StepRole.GRANT, StepRole.IDENTITY) and not item.result:
                 why = messages_removal.key_of_another_run(key_id)
-                item.removal = replace(item.removal, fate=Disposition.KEEP, why=why)
+                item.removal = replace(item.removal, disposition=Disposition.KEEP, why=why)
                 self._notice(messages.kept_for_another_run(capitalised(item.removal.what), key_id))
 
     def _lost_run(self) -> LostRun | None:
@@ -225,7 +225,7 @@ class Offboarding(Operation):
             KeyUnseen: the key cannot be seen, and so cannot be deleted.
         """
         for item in self.result.removals:
-            if item.name == StepRole.KEY and item.removal.fate is Disposition.UNSEEN:
+            if item.name == StepRole.KEY and item.removal.disposition is Disposition.UNSEEN:
                 raise messages_removal.key_would_be_lost(item.removal)
 
     # -- changing --------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class Offboarding(Operation):
         must be kept.
         """
         self.reporter.begin(item.removal.what, f"Remove {item.removal.what}")
-        assert item.act is not None  # noqa: S101  - implied by `goes`
+        assert item.act is not None  # noqa: S101  - implied by `to_remove`
         try:
             item.detail = await item.act()
         except StillThere as finding:
@@ -289,6 +289,6 @@ async def remove_replaced(
         verified_pulls=verified_pulls,
     ).execute()
     if look_only:
-        going = [one.removal for one in result.removals if one.goes]
+        going = [one.removal for one in result.removals if one.to_remove]
         result.left_over += [LeftOver(one.what, one.command) for one in going]
     return result

@@ -114,7 +114,7 @@ class RemovalPlanner:
             self._records = [
                 (project, held) for project, held in records if project or held.name != self._held.name
             ]
-            there = [key_id for key_id, one in seen.keys.items() if one.fate is not Disposition.GONE]
+            there = [key_id for key_id, one in seen.keys.items() if one.disposition is not Disposition.GONE]
             others = {
                 key_id: self._others_with(replace(link, key_id=key_id)) for key_id in {link.key_id, *there}
             }
@@ -164,7 +164,7 @@ class RemovalPlanner:
         concerned = {
             item.name
             for item in self._result.removals
-            if item.goes or item.removal.fate is Disposition.UNSEEN
+            if item.to_remove or item.removal.disposition is Disposition.UNSEEN
         }
         steps = [step for step in session.steps if step.name in concerned and step.removal_permissions]
         asked = sorted({name for step in steps for name in step.removal_permissions})
@@ -183,13 +183,13 @@ class RemovalPlanner:
         """Read the state of the credential's resources, concurrently."""
         self._lost = await self._lost_keys(session)
         keys = [] if session.key.supplied else self.keys_of(link)
-        uses, fates, removals = await asyncio.gather(
+        uses, of_keys, removals = await asyncio.gather(
             self._used(session, set(keys)),
-            asyncio.gather(*(self._fate_of_key(session, key_id) for key_id in keys)),
-            asyncio.gather(*(_fate_of_step(step) for step in session.steps)),
+            asyncio.gather(*(self._removal_of_key(session, key_id) for key_id in keys)),
+            asyncio.gather(*(_removal_of_step(step) for step in session.steps)),
         )
         steps = list(zip(session.steps, removals, strict=True))
-        return _CloudState(uses, dict(zip(keys, fates, strict=True)), steps)
+        return _CloudState(uses, dict(zip(keys, of_keys, strict=True)), steps)
 
     async def _lost_keys(self, session: Session) -> list[str]:
         """The ids of the keys that runs for this Akka secret have created and lost, on whatever machine."""
@@ -201,7 +201,7 @@ class RemovalPlanner:
             return []
         return [key.key_id for key in lost or ()]
 
-    async def _fate_of_key(self, session: Session, key_id: str) -> Removal:
+    async def _removal_of_key(self, session: Session, key_id: str) -> Removal:
         """Whether a key is to be deleted. A key that Akka holds or may hold is deleted by its id even if no
         read shows it: without Akka's record nothing would name it.
         """
@@ -283,9 +283,9 @@ class RemovalPlanner:
         for key_id, found in seen.keys.items():
             removal = found
             kept_for = others.get(key_id)
-            if kept_for and removal.fate is Disposition.REMOVE and key_id not in self._lost:
+            if kept_for and removal.disposition is Disposition.REMOVE and key_id not in self._lost:
                 removal = Removal(Disposition.KEEP, removal.what, "; ".join(kept_for), removal.command)
-            if key_id == link.key_id or removal.fate is not Disposition.GONE:
+            if key_id == link.key_id or removal.disposition is not Disposition.GONE:
                 items.append(RemovalResult(StepRole.KEY, removal, self._deletion(session, key_id)))
         return items
 
@@ -331,18 +331,18 @@ class RemovalPlanner:
             act: Callable[[], Awaitable[str]] | None = step.remove
             why_not = uses if step.name == StepRole.IDENTITY else grant_uses
             if (
-                removal.fate is Disposition.REMOVE
+                removal.disposition is Disposition.REMOVE
                 and not why_not
                 and self._options.keep_identity
                 and step.name == StepRole.IDENTITY
             ):
                 why_not = ["--keep-identity"]
-            if removal.fate is Disposition.REMOVE and why_not:
+            if removal.disposition is Disposition.REMOVE and why_not:
                 why = messages.first_use(why_not)
                 # If it may be unused, it is reported as left over, for the user to check.
                 unseen = all(use.startswith(messages.USES_UNSEEN) for use in why_not)
-                fate = Disposition.UNSEEN if unseen else Disposition.KEEP
-                removal, act = Removal(fate, removal.what, why, removal.command), None
+                disposition = Disposition.UNSEEN if unseen else Disposition.KEEP
+                removal, act = Removal(disposition, removal.what, why, removal.command), None
             items.append(RemovalResult(step.name, removal, act))
         return items
 
@@ -377,7 +377,7 @@ class RemovalPlanner:
             return [messages.uses_unreadable(error.what)]
 
 
-async def _fate_of_step(step: Step) -> Removal | None:
+async def _removal_of_step(step: Step) -> Removal | None:
     try:
         return await step.removal()
     except PullkeyError as error:

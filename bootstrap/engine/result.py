@@ -42,8 +42,9 @@ class RemovalResult:
     detail: str = ""
 
     @property
-    def goes(self) -> bool:
-        return self.removal.fate is Disposition.REMOVE and self.act is not None
+    def to_remove(self) -> bool:
+        """Whether the object is to be removed."""
+        return self.removal.disposition is Disposition.REMOVE and self.act is not None
 
 
 @dataclass

@@ -313,22 +313,24 @@ class Planner:
         result = await self._workspace.offboarding(entry, located, OffboardOptions(dry_run=True)).execute()
         if result.error is not None:
             return blocked(entry, result.error)
-        going = {
-            f"{item.name} {item.removal.what}": item.removal.what for item in result.removals if item.goes
+        removed = {
+            f"{item.name} {item.removal.what}": item.removal.what
+            for item in result.removals
+            if item.to_remove
         }
-        stays = [
+        kept = [
             f"{item.removal.what} is kept: {item.removal.why}"
             for item in result.removals
-            if item.removal.why and not item.goes
+            if item.removal.why and not item.to_remove
         ]
         return Planned(
             entry,
             Action.REMOVE,
             [reason],
-            steps=going,
+            steps=removed,
             held=held,
             key_id=held.link.key_id,
-            notices=[*stays, *result.notices],
+            notices=[*kept, *result.notices],
             left_over=lost.left_over if lost else (),
         )
 

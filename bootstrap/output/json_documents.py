@@ -149,7 +149,7 @@ def offboarding_document(result: Result, located: LocatedCredential, *, scope: A
             {
                 "name": item.name,
                 "what": item.removal.what,
-                "fate": str(item.removal.fate),
+                "fate": str(item.removal.disposition),
                 "why": item.removal.why or None,
                 "command": item.removal.command or None,
                 "result": item.result or None,

@@ -66,7 +66,7 @@ def row_of_step(title: str, status: StepStatus, *, checks: bool, marks: Marks) -
 
 
 def row_of_removal(one: Removal) -> PlanRow:
-    match one.fate:
+    match one.disposition:
         case Disposition.REMOVE:
             return PlanRow("-", f"Remove {one.what}", one.why, "red")
         case Disposition.KEEP:
@@ -138,7 +138,7 @@ class PlainReporter:
 
     def removals(self, removals: Sequence[Removal]) -> None:
         for one in removals:
-            if self._plan or one.fate is not Disposition.REMOVE:
+            if self._plan or one.disposition is not Disposition.REMOVE:
                 self._show_row(row_of_removal(one))
 
     def _show_row(self, row: PlanRow) -> None:

@@ -204,7 +204,7 @@ def print_offboarding(result: Result, located: LocatedCredential, where: str) ->
         kept = [
             f"{item.removal.what} ({item.removal.why})"
             for item in result.removals
-            if item.removal.fate == "keep"
+            if item.removal.disposition == "keep"
         ]
         for text, items in ((messages.resources_deleted, deleted), (messages.resources_kept, kept)):
             if items:

@@ -63,13 +63,13 @@ class Removal:
     """What offboarding will do with one resource of a credential.
 
     Args:
-        fate: whether it is deleted or kept.
+        disposition: whether it is deleted or kept.
         what: its name for display: `service account akka-docker-reader@...`.
         why: why it is kept or was already deleted, in a few words.
         command: the command that deletes it by hand, if it is kept and pullkey created it.
     """
 
-    fate: Disposition
+    disposition: Disposition
     what: str
     why: str = ""
     command: str = ""
