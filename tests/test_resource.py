@@ -475,7 +475,7 @@ def test_what_was_absent_before_is_not_deleted_while_reads_are_not_answered() ->
 
 
 @pytest.mark.parametrize(
-    ("cloud", "against", "fate", "why", "command"),
+    ("cloud", "against", "disposition", "why", "command"),
     [
         (Cloud(Thing()), "", Disposition.REMOVE, "", True),
         (Cloud(Thing(), reads=[None]), "", Disposition.REMOVE, "", True),
