@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -13,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.engine import audit_syslog
 from bootstrap.engine.audit_chain import verify
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.audit_syslog import AuditSyslog
@@ -121,6 +123,66 @@ class TestSyslog:
             assert as_schema_says(found[2])["command"].endswith("...")
             lines.append(found[2] + b"\n")
         assert verify(lines).mismatch is None
+
+    def test_a_daemon_that_hangs_does_not_hold_up_the_run(
+        self, tmp_path: Path, daemon: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once the queue of its socket is full, a send blocks: signals would not be handled either."""
+        monkeypatch.setattr(audit_syslog, "_PATIENCE_SECONDS", 0.01)
+        trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey rotate")
+        take = trail.of("0123456789ab", TARGET)
+        while not trail.lost:
+            take(Change("key", "key ab", "done"))
+        assert trail.lost == "the daemon takes no messages"
+        daemon.settimeout(0)
+        lines = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                lines.append(b"{" + daemon.recv(65_536).partition(b"{")[2] + b"\n")
+        take(Change("key", "key cd", "left over"))  # it takes messages again
+        lines.append(b"{" + daemon.recv(65_536).partition(b"{")[2] + b"\n")
+        assert b"key cd" in lines[-1]
+        assert verify(lines).mismatch is None
+
+    def test_a_daemon_that_was_restarted_gets_the_next_line(
+        self, tmp_path: Path, daemon: socket.socket
+    ) -> None:
+        trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey")
+        daemon.close()
+        (tmp_path / "log").unlink()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
+            again.bind(str(tmp_path / "log"))
+            again.settimeout(5)
+            trail.of("0123456789ab", TARGET)(Change("key", "key ab", "done"))
+            assert b"key ab" in again.recv(65_536)
+        assert trail.lost == ""
+
+    def test_a_daemon_at_a_stream_gets_one_line_a_message(self, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as local:
+            local.bind(str(tmp_path / "stream"))
+            local.listen()
+            local.settimeout(5)
+            changes = [Change("key", "key ab", "done"), Change("key", "key cd", "done")]
+            assert record(f"syslog:{tmp_path / 'stream'}", *changes).lost == ""
+            connection, _ = local.accept()
+            with connection, connection.makefile("rb") as stream:
+                received = stream.read().splitlines()
+        assert [as_schema_says(one.partition(b": ")[2])["what"] for one in received] == ["key ab", "key cd"]
+
+    def test_the_name_of_a_server_is_looked_up_once(
+        self, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+
+        def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+            asked.append(host)
+            return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        changes = [Change("key", "key ab", "done")] * 2
+        trail = record(f"syslog:log.acme.example:{server.getsockname()[1]}", *changes)
+        assert (trail.lost, asked) == ("", ["log.acme.example"])
+        assert RFC_5424.fullmatch(server.recv(65_536))
 
     def test_a_daemon_that_is_gone_is_reported(self, tmp_path: Path, daemon: socket.socket) -> None:
         trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey")
