@@ -4,9 +4,11 @@ never taken away.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,16 +79,19 @@ def test_a_first_onboarding_keeps_the_key_and_names_it(life: Life, shown: str) -
 
 
 @pytest.mark.parametrize("shown", FORMS)
-def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str) -> None:
+def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str, tmp_path: Path) -> None:
     assert life.onboard().code == 0
     (old,) = new_keys(life)
     name = secret_name(life)
     with shown_from_the_registration_on(life, SHOWN[shown]):
-        done = life.world.run("rotate", name, "--yes", *SHORT, env={"PULLKEY_OVERLAP": "0"})
+        audit = ("--audit", str(tmp_path / "trail.jsonl"))
+        done = life.world.run("rotate", name, "--yes", *SHORT, *audit, env={"PULLKEY_OVERLAP": "0"})
     assert done.code == 6, done.text
     assert akka_pulls(life)
     new = new_keys(life) - {old}
     assert len(new) == 1
+    lines = map(json.loads, (tmp_path / "trail.jsonl").read_text().splitlines())
+    assert {line["key_id"] for line in lines if line["outcome"] == "left over"} == {old, *new}
     assert {old, *new} <= new_keys(life)
     assert all(key in done.err for key in (old, *new))
     assert "another run" not in done.err.lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import itertools
 import json
@@ -95,6 +96,33 @@ def test_the_first_line_that_does_not_fit_is_named(
     done = verify(trail)
     assert done.return_value == 5
     assert f"{trail}, line {line}: " in done.output
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,  # deeper than the parser goes
+        '{"time": "2020-01-01T00:00:00", "prev": "' + "0" * 64 + '"}',  # no time zone
+    ],
+)
+def test_a_line_of_somebody_else_s_is_named(trail: Path, tmp_path: Path, line: str) -> None:
+    forged = tmp_path / "changes.jsonl.0"
+    forged.write_text(f"{line}\n")
+    done = verify(trail, forged)
+    assert done.return_value == 5
+    assert f"{forged}, line 1: " in done.output
+
+
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a process that is stopped: not ten seconds for each line."""
+    path = tmp_path / "changes.jsonl"
+    waited: list[float] = []
+    monkeypatch.setattr("bootstrap.engine.audit_sinks.time.sleep", waited.append)
+    with path.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        record(path, "one", "two", "three")
+    assert len(waited) == pytest.approx(1_000, abs=5)
+    assert "verified 3 lines" in verify(path).output
 
 
 def test_a_torn_line_is_named_and_still_covered(trail: Path) -> None:

@@ -62,8 +62,15 @@ def test_a_key_that_is_enabled_again(gcr: World, tmp_path: Path) -> None:
     trail = tmp_path / "trail.jsonl"
     gcr.onboard()
     gcr.run("rotate", NAME, "--yes", env=UNNAMED)
-    assert gcr.run("rotate", NAME, "--restore", "--yes", "--audit", str(trail), env=UNNAMED).code == 0
-    assert_named(lines_of(trail))
+    restore = ("rotate", NAME, "--restore", "--yes", "--audit", str(trail))
+    gcr.fault("iam.EnableServiceAccountKey=403*1")
+    assert gcr.run(*restore, env=UNNAMED).code != 0
+    assert gcr.run(*restore, env=UNNAMED).code == 0
+    assert gcr.run(*restore, env=UNNAMED).code == 0
+    lines = lines_of(trail)
+    # Nothing is done the third time.
+    assert [line["outcome"] for line in lines] == ["failed", "done"]
+    assert_named(lines)
 
 
 def test_a_login_and_a_project_that_akka_does_not_name(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bootstrap.cli.project_command import (
     open_project,
 )
 from bootstrap.model.change import Change
-from bootstrap.model.errors import Declined, ExitCode
+from bootstrap.model.errors import Declined, ExitCode, PullkeyError
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -107,15 +107,18 @@ async def _restore_one(
     journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
     with contextlib.nullcontext() if values["dry_run"] else journal.locked():
         who = await session.connect()
-        if values["dry_run"] or not values["yes"]:
-            nothing = await nothing_to_restore(session, link)
-            if nothing or values["dry_run"]:
-                say(nothing or messages.key_would_be_restored(link), sys.stderr)
-                say("No changes were made.", sys.stderr)
-                return ExitCode.DONE
-            if not command.reporter.confirm(messages.question_to_restore(link)):
-                raise Declined
-        restored = await restore(session, link)
+        nothing = await nothing_to_restore(session, link)
+        if nothing or values["dry_run"]:
+            say(nothing or messages.key_would_be_restored(link), sys.stderr)
+            say("No changes were made.", sys.stderr)
+            return ExitCode.DONE
+        if not values["yes"] and not command.reporter.confirm(messages.question_to_restore(link)):
+            raise Declined
+        try:
+            restored = await restore(session, link)
+        except PullkeyError as error:
+            managed.context.audit(Change("restore", error.what, "failed", link.replaces, who))
+            raise
         managed.context.audit(Change("restore", restored, "done", link.replaces, who))
         say(restored, sys.stderr)
     return ExitCode.DONE

@@ -110,7 +110,7 @@ def _parsed(line: bytes) -> tuple[str | None, dt.datetime | None, str]:
     """
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = _PREV.match(line)
         if not (line.startswith(BEGINNING) or BEGINNING.startswith(line)):
             return None, None, "it is not a line of an audit trail"
@@ -118,6 +118,9 @@ def _parsed(line: bytes) -> tuple[str | None, dt.datetime | None, str]:
     if not isinstance(document, dict) or not isinstance(document.get("prev"), str):
         return None, None, "it has no `prev`"
     try:
-        return document["prev"], dt.datetime.fromisoformat(document["time"]), ""
+        when = dt.datetime.fromisoformat(document["time"])
     except (KeyError, TypeError, ValueError):
         return None, None, "it has no valid `time`"
+    if when.tzinfo is None:
+        return None, None, "it has no valid `time`"
+    return document["prev"], when, ""

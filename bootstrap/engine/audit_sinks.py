@@ -64,6 +64,7 @@ class AuditFile:
             UsageProblem: it cannot be written and read, or is another kind of file.
         """
         self._path = path
+        self._lock_tries = _LOCK_TRIES
         self.descriptor = self._open()
 
     def _open(self) -> int:
@@ -97,9 +98,10 @@ class AuditFile:
 
     def _lock(self) -> bool:
         """Whether the file could be locked. Nobody holds the lock for long; a line is not lost for want of
-        it.
+        it, and where it was waited for in vain once (a process that is stopped has it), it is tried once a
+        line.
         """
-        for _ in range(_LOCK_TRIES):
+        for _ in range(self._lock_tries):
             try:
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -108,6 +110,7 @@ class AuditFile:
                 return False  # a file system without locks
             else:
                 return True
+        self._lock_tries = 1
         return False
 
     def _was_renamed(self) -> bool:

@@ -227,13 +227,11 @@ async def nothing_to_restore(session: Session, link: KeyRef) -> str:
 
 
 async def restore(session: Session, link: KeyRef) -> str:
-    """Enable the key that a rotation has disabled. Return the outcome as a sentence.
+    """Enable the key that a rotation has disabled, by `nothing_to_restore`. Return the outcome as a sentence.
 
     Raises:
-        PullkeyError: there is no such key, or the cloud refuses.
+        PullkeyError: the cloud refuses.
     """
-    if nothing := await nothing_to_restore(session, link):
-        return nothing
     await session.key.switch(link.replaces, on=True)
     return messages.key_restored(link)
 

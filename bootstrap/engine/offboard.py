@@ -132,8 +132,9 @@ class Offboarding(Operation):
             if not await self._remove(item):
                 # The resources of a credential that Akka still has must not be removed.
                 if self.result.changed:
-                    rest = going[going.index(item) :]
-                    self.result.left_over += [LeftOver(one.removal.what, one.removal.command) for one in rest]
+                    for one in going[going.index(item) :]:
+                        self.result.left_over.append(LeftOver(one.removal.what, one.removal.command))
+                        self._record(one.name, one.removal.what, "left over")
                 raise messages.cloud_resources_left_alone(item.detail)
         for item in self.result.removals:
             if item.removal.disposition is Disposition.UNSEEN:

@@ -229,6 +229,8 @@ class Run(TargetOperation):
         for left in await self._recovery.settle():
             self.result.left_over.remove(left)
         self.result.left_over += self._recovery.left_over
+        for left in self._recovery.left_over:
+            self.context.audit(Change("recovery", left.what, "left over", who=self.result.who))
         for what in self._recovery.undone:
             if what not in self.result.undone:
                 self.result.undone.append(what)

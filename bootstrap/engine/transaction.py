@@ -61,13 +61,13 @@ class Transaction:
         self._options = options
         self._result = result
         self._entries: list[tuple[Step, Entry]] = []
-        self._promised: dict[str, Entry] = {}
+        self._promised: dict[str, tuple[Step, Entry]] = {}
         self.keys_before: set[str] | None = None
         self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
         """Record a later step's intent now, so that the next run does it if this one is killed before."""
-        self._promised[step.name] = self._journal.about_to(step.name, step.intent())
+        self._promised[step.name] = step, self._journal.about_to(step.name, step.intent())
 
     async def begin(self, step: Step) -> Entry:
         """Record what the step is about to create, in a thread, so that other steps and targets continue.
@@ -75,7 +75,7 @@ class Transaction:
         Raises:
             PullkeyError: it cannot be written, so the step must not be done.
         """
-        entry = self._promised.get(step.name)
+        _, entry = self._promised.get(step.name, (step, None))
         if entry is None:
             entry = await asyncio.to_thread(self._journal.about_to, step.name, step.intent())
         self._entries.append((step, entry))
@@ -205,9 +205,7 @@ class Transaction:
     def _leave_unseen(self, step: Step, entry: Entry) -> None:
         """Keep an object if neither Akka nor the cloud shows whether another run's key needs it."""
         what = messages.kept_since_use_is_unknown(step.title)
-        self._result.left_over.append(LeftOver(what, self._undo_command(step, entry)))
-        entry.leave(self._result.left_over[-1])
-        self._record(step, entry, what, "left over")
+        self._leave(step, entry, LeftOver(what, self._undo_command(step, entry)))
 
     async def _concurrent_keys(self, before: set[str]) -> list[str] | None:
         """The keys of the identity that are not in `before`; None if neither Akka nor the cloud can be read.
@@ -240,26 +238,21 @@ class Transaction:
 
     async def _undo(self, step: Step, entry: Entry) -> bool:
         """Undo one step. Return False if the steps before it must be kept."""
-        left_over = self._result.left_over
         try:
             undone = await step.undo(entry.known)
         except AkkaHoldsNewKey as finding:
             what = f"{finding}; its key, role and identity were kept"
-            left_over.append(LeftOver(what, self._options.command))
-            entry.leave(left_over[-1])
+            self._leave(step, entry, LeftOver(what, self._options.command))
             self._leave_replaced()
             return False
         except StillThere as finding:
-            left_over.append(LeftOver(finding.what, finding.command))
-            entry.leave(left_over[-1])
-            self._record(step, entry, finding.what, "left over")
+            self._leave(step, entry, LeftOver(finding.what, finding.command))
             return True
         except (UsedByOthers, _UseUnknown):
             raise
         except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and the other steps are still to be undone
             what = f"step {step.name} could not be undone: {as_user_error(error).what}"
-            left_over.append(LeftOver(what, self._undo_command(step, entry)))
-            entry.leave(left_over[-1])
+            self._leave(step, entry, LeftOver(what, self._undo_command(step, entry)))
             return not isinstance(step, HandoffStep)  # Akka may hold its key
         if undone:
             self._result.undone.append(undone)
@@ -273,15 +266,20 @@ class Transaction:
 
     def _leave_replaced(self) -> None:
         """Report that the key to retire is kept, because Akka may still hold it."""
-        for name, entry in self._promised.items():
+        for step, entry in self._promised.values():
             if (
-                name == RETIRE
+                step.name == RETIRE
                 and not self._session.key.supplied
                 and all(entry is not begun for _, begun in self._entries)
             ):
-                left = messages.replaced_key_kept(str(entry.known.get("key_id")), self._options.command)
-                self._result.left_over.append(left)
-                entry.leave(left)
+                key_id = str(entry.known.get("key_id"))
+                self._leave(step, entry, messages.replaced_key_kept(key_id, self._options.command))
+
+    def _leave(self, step: Step, entry: Entry, left: LeftOver) -> None:
+        """Report what is left over of a step: in the result, in the journal and in the audit trail."""
+        self._result.left_over.append(left)
+        entry.leave(left)
+        self._record(step, entry, left.what, "left over")
 
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """The command that undoes a step by hand."""
