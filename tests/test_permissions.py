@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -82,6 +83,8 @@ class Operator:
                 return self.world.run("verify", name)
             case "rotate":
                 return self.world.run("rotate", name, "--overlap", "0", "--dry-run" if dry else "--yes")
+            case "restore":
+                return self.world.run("rotate", name, "--restore", "--dry-run" if dry else "--yes")
             case _:
                 return self.world.run(command, name, "--dry-run" if dry else "--yes")
 
@@ -117,7 +120,8 @@ def test_each_command_runs_with_its_own_permissions_and_needs_each_of_them(
     needed: dict[str, set[str]] = {}
     used: dict[str, set[str]] = {}
     world.fault("akka.docker.add-credentials=403*1")
-    for command in ("undone", "onboard", "list", "verify", "rotate", "rotate", "offboard"):
+    restore = ("restore",) if world.provider == "gcr" else ()  # of Azure no key is disabled
+    for command in ("undone", "onboard", "list", "verify", "rotate", "rotate", *restore, "offboard"):
         name = "onboard" if command == "undone" else command
         needed[name] = {*listed(capsys, world.provider, *operator.options, "--for", name)}
         operator.may([*needed[name]])
@@ -221,7 +225,7 @@ def test_where_the_operation_may_not_be_read_the_services_are(
 def test_a_role_for_gcloud_holds_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:
     role = yaml.safe_load(permissions(capsys, "gcr", "--for", "rotate", "--format", "gcloud"))
     assert role["includedPermissions"] == [*listed(capsys, "gcr", "--for", "rotate")]
-    assert (role["title"], role["stage"]) == ("pullkey operator", "GA")
+    assert (role["title"], role["stage"]) == ("pullkey rotate", "GA")
     assert role["description"] == "What pullkey needs to rotate."
     assert "iam.serviceAccounts.create" not in role["includedPermissions"]
 
@@ -237,6 +241,33 @@ def test_a_role_for_az_holds_what_azure_can_grant_and_the_rest_is_said(
     assert role["AssignableScopes"] == ["/subscriptions/SUBSCRIPTION_ID"]
     assert err.startswith(f"{GRAPH_RIGHT}: ")
     assert "az ad app owner add" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "form"), [(("gcr",), "terraform"), (("acr",), "az"), (("acr",), "terraform")]
+)
+def test_roles_for_different_commands_can_be_created_beside_each_other(
+    arguments: tuple[str, ...], form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Azure takes a role's name once in a directory, Google an id once in a project, and Terraform an address
+    once in a module. The workflow for GitHub has two roles: one that changes, one that plans.
+    """
+
+    names = re.compile(r'(?:"Name":|name +=|title +=|role_id +=|^resource .*) "([\w, ]+)"', re.MULTILINE)
+
+    def named(commands: str) -> set[str]:
+        role = permissions(capsys, *arguments, "--for", commands, "--format", form)
+        return set(names.findall(role))
+
+    reads, changes = named("list"), named("onboard,rotate,list")
+    assert reads
+    assert not reads & changes
+
+
+def test_a_command_that_a_provider_does_not_have_takes_no_role(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageProblem, match="--for restore: acr has nothing to do for it"):
+        permissions(capsys, "acr", "--for", "restore", "--format", "az")
+    assert "restore" not in permissions(capsys, "acr")
 
 
 def test_a_token_needs_nothing_in_the_directory(capsys: pytest.CaptureFixture[str]) -> None:

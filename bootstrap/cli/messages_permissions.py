@@ -18,6 +18,13 @@ def no_such_role(form: str, provider: str, login: str, formats: Sequence[str]) -
     return UsageProblem(f"--format {form} is not for {provider}", fix=fix)
 
 
+def nothing_to_grant(commands: str, provider: str) -> UsageProblem:
+    return UsageProblem(
+        f"--for {commands}: {provider} has nothing to do for it, so it takes no permission",
+        fix="Name other commands.",
+    )
+
+
 def unknown_command(word: str, commands: Sequence[str]) -> UsageProblem:
     near = did_you_mean(word, commands)
     return UsageProblem(

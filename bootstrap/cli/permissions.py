@@ -22,10 +22,10 @@ from bootstrap.plugin.provider import Provider
 if TYPE_CHECKING:
     from bootstrap.engine.access_list import Command
 
-_COMMANDS = "onboard,rotate,offboard,list,verify"
+_COMMANDS = "onboard,rotate,restore,offboard,list,verify"
 _FOR = Option(
     "--for",
-    "The commands that the login is to run, separated by commas.",
+    "The commands that the login is to run, separated by commas; restore is rotate --restore.",
     default=_COMMANDS,
     metavar="COMMANDS",
 )
@@ -92,6 +92,9 @@ def _run(provider: Provider, **typed: Any) -> int:
     target = provider.target(values if named else access.completed(values))
     session = provider.open(target, RunContext(Deadline(0), lambda _: None, lambda _: None))
     needed = access_list(session, commands)
+    commands = [command for command in commands if any(command in one.commands for one in needed)]
+    if not commands:
+        raise messages.nothing_to_grant(values["for"], provider.name)
     scope = access.scope_of(target) if named else ""
     if form == "json":
         print_document(formats.as_document(provider.name, commands, needed, access, session.role_with))

@@ -15,6 +15,8 @@ class Command(StrEnum):
 
     ONBOARD = "onboard"
     ROTATE = "rotate"
+    RESTORE = "restore"
+    """`rotate --restore`."""
     OFFBOARD = "offboard"
     LIST = "list"
     VERIFY = "verify"
@@ -38,6 +40,8 @@ def access_list(session: Session, commands: Iterable[Command]) -> list[Needed]:
 
 
 def _of_command(session: Session, command: Command) -> Iterator[str]:
+    if command is Command.RESTORE and not session.restore_permissions:
+        return  # it disables no key
     yield from session.find_permissions
     for step in session.steps:
         if command is Command.OFFBOARD:
@@ -49,6 +53,8 @@ def _of_command(session: Session, command: Command) -> Iterator[str]:
             yield from _of_doing(step)
     if command is Command.ROTATE and not session.key.supplied:
         yield from session.retire_permissions
+    if command is Command.RESTORE:
+        yield from session.restore_permissions
 
 
 def _of_doing(step: Step) -> Iterator[str]:

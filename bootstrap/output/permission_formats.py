@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from bootstrap.engine.access_list import Command, Needed
 from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.plugin.access import Access, RoleKind
 
-_TITLE = "pullkey operator"
 _HOW_TO_ROLE = {RoleKind.GOOGLE: "gcloud or terraform", RoleKind.AZURE: "az or terraform"}
 
 
@@ -72,27 +72,40 @@ def as_role(
     about = (
         f"What pullkey needs to {', '.join(commands[:-1])}{' and ' if commands[:-1] else ''}{commands[-1]}."
     )
+    title = _title(commands)
     if form == "gcloud":
-        return _gcloud(names, about)
+        return _gcloud(names, title, about)
     if form == "az":
-        return _az(names, about, scope or "/subscriptions/SUBSCRIPTION_ID")
+        return _az(names, title, about, scope or "/subscriptions/SUBSCRIPTION_ID")
     if access.roles is RoleKind.GOOGLE:
-        return _terraform_google(names, about, scope)
-    return _terraform_azure(names, about, scope)
+        return _terraform_google(names, title, about, scope)
+    return _terraform_azure(names, title, about, scope)
 
 
-def _gcloud(names: Sequence[str], about: str) -> str:
+def _title(commands: Sequence[Command]) -> str:
+    """The name of the role. Roles for different commands have different ones: Azure takes a name once in a
+    directory ("Azure custom roles", Custom role properties), and Terraform an address once in a module.
+    """
+    return f"pullkey {', '.join(commands)}"
+
+
+def _address(title: str) -> str:
+    """The role's name in Terraform, and its id at Google: letters, digits and underscores."""
+    return re.sub("[^a-z]+", "_", title)
+
+
+def _gcloud(names: Sequence[str], title: str, about: str) -> str:
     """The file of `gcloud iam roles create ID --project=PROJECT --file=FILE` ("Create and manage custom
     roles").
     """
     permissions = "\n".join(f"- {one}" for one in names)
-    return f"title: {_TITLE}\ndescription: {about}\nstage: GA\nincludedPermissions:\n{permissions}"
+    return f"title: {title}\ndescription: {about}\nstage: GA\nincludedPermissions:\n{permissions}"
 
 
-def _az(names: Sequence[str], about: str, scope: str) -> str:
+def _az(names: Sequence[str], title: str, about: str, scope: str) -> str:
     """The file of `az role definition create --role-definition @FILE` ("Azure custom roles")."""
     role = {
-        "Name": _TITLE,
+        "Name": title,
         "IsCustom": True,
         "Description": about,
         "Actions": list(names),
@@ -104,14 +117,14 @@ def _az(names: Sequence[str], about: str, scope: str) -> str:
     return json.dumps(role, indent=2)
 
 
-def _terraform_google(names: Sequence[str], about: str, project: str) -> str:
+def _terraform_google(names: Sequence[str], title: str, about: str, project: str) -> str:
     return "\n".join(
         [
             *([] if project else _variable("project", "The Google project of the registry.")),
-            'resource "google_project_iam_custom_role" "pullkey" {',
+            f'resource "google_project_iam_custom_role" "{_address(title)}" {{',
             f"  project     = {json.dumps(project) if project else 'var.project'}",
-            '  role_id     = "pullkey"',
-            f"  title       = {json.dumps(_TITLE)}",
+            f"  role_id     = {json.dumps(_address(title))}",
+            f"  title       = {json.dumps(title)}",
             f"  description = {json.dumps(about)}",
             *_list_of("permissions", names, "  "),
             "}",
@@ -119,13 +132,13 @@ def _terraform_google(names: Sequence[str], about: str, project: str) -> str:
     )
 
 
-def _terraform_azure(names: Sequence[str], about: str, scope: str) -> str:
+def _terraform_azure(names: Sequence[str], title: str, about: str, scope: str) -> str:
     where = json.dumps(scope) if scope else "var.scope"
     return "\n".join(
         [
             *([] if scope else _variable("scope", "The subscription or resource group of the registry.")),
-            'resource "azurerm_role_definition" "pullkey" {',
-            f"  name        = {json.dumps(_TITLE)}",
+            f'resource "azurerm_role_definition" "{_address(title)}" {{',
+            f"  name        = {json.dumps(title)}",
             f"  scope       = {where}",
             f"  description = {json.dumps(about)}",
             "",

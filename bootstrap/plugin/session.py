@@ -35,6 +35,8 @@ class Session(ABC):
     """
     retire_permissions: tuple[str, ...] = ()
     """The permissions needed to disable and delete a replaced key."""
+    restore_permissions: tuple[str, ...] = ()
+    """The permissions needed to enable a replaced key again."""
     find_permissions: tuple[str, ...] = ()
     """The permissions that every command needs to find the registry itself."""
     waits_for_spreading: bool = True

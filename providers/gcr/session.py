@@ -34,6 +34,7 @@ class GcrSession(AccountSession):
     """See `bootstrap.plugin.session.Session`."""
 
     retire_permissions = ("iam.serviceAccountKeys.disable", "iam.serviceAccountKeys.delete")
+    restore_permissions = ("iam.serviceAccountKeys.enable",)
 
     def __init__(self, target: GcrTarget, context: RunContext) -> None:
         super().__init__(target, context)
