@@ -103,6 +103,30 @@ class TestValues:
         one = credential() if document else credential(state="unseen", not_seen=["key: no permission"])
         assert value(samples_of(one, **document), "pullkey_list_success") == 0
 
+    def test_two_listings_in_one_directory_have_series_of_their_own(self) -> None:
+        """node_exporter drops a series that another file of its directory has too, so the alert that one of
+        them is old or incomplete would never fire.
+        """
+        listings: list[dict[str, Any]] = [
+            {"credentials": [], "akka": SHOP},
+            {"credentials": [], "akka": {**SHOP, "project": "billing"}},
+            {"credentials": [], "akka": {"project": None, "owner": None, "region": None, "user": None}},
+            {"targets": [], "file": "shop.yaml"},
+        ]
+        series = [
+            (one.name, *one.labels.items())
+            for listing in listings
+            for one in parsed(as_openmetrics(listing, now=NOW))
+        ]
+        assert len(series) == 4 * len({name for name, *_ in series})
+        assert len(series) == len(set(series))
+
+    def test_what_is_left_over(self) -> None:
+        left = {"code": "PK-LEFT-OVER", "what": "key ab", "command": "delete ab"}
+        assert value(samples_of(credential(left_over=[])), "pullkey_list_left_over") == 0
+        found = samples_of(credential(left_over=[left]), left_over=[left])
+        assert value(found, "pullkey_list_left_over") == 2
+
     def test_names_of_several_owners_are_series_of_their_own(self) -> None:
         other = credential(akka={**SHOP, "owner": "acme-labs"})
         assert value(samples_of(credential(), other), "pullkey_credential_problems", owner="acme-labs") == 0
@@ -256,6 +280,10 @@ class TestAlerts:
         other = credential(name="other-registry")
         found = samples_of(credential(**changed), other)
         alerts(found, tmp_path, now=NOW.timestamp(), expected=expected)
+
+    def test_what_no_credential_shows_as_left_over(self, tmp_path: Path) -> None:
+        found = samples_of(credential(), left_over=[{"what": "key ab", "command": "delete ab"}])
+        alerts(found, tmp_path, now=NOW.timestamp(), expected={"PullkeyLeftOver": 1})
 
     def test_a_list_that_is_old(self, tmp_path: Path) -> None:
         later = NOW.timestamp() + 3 * 86_400

@@ -66,15 +66,20 @@ def _families(document: Mapping[str, Any], now: dt.datetime) -> Iterator[Metric]
     from prometheus_client.metrics_core import Metric
 
     rows = list(_rows(document))
+    where = _where(document)
     unread = bool(document.get("projects_not_read")) or any(row["not_seen"] for _, row in rows)
     success = Metric("pullkey_list_success", "Whether all credentials could be read completely.", "gauge")
-    success.add_sample(success.name, {}, float(not unread))
+    success.add_sample(success.name, where, float(not unread))
     yield success
     read = Metric(
         "pullkey_list_timestamp_seconds", "When the credentials were read.", "gauge", unit="seconds"
     )
-    read.add_sample(read.name, {}, round(now.timestamp()))
+    read.add_sample(read.name, where, round(now.timestamp()))
     yield read
+    left_over = Metric("pullkey_list_left_over", "How many things earlier runs have left over.", "gauge")
+    left = [*document.get("left_over", ()), *(one for _, row in rows for one in row.get("left_over", ()))]
+    left_over.add_sample(left_over.name, where, len(left))
+    yield left_over
 
     info = Metric(f"{_CREDENTIAL}_key", "The key that Akka's record names.", "info")
     state = Metric(f"{_CREDENTIAL}_state", "Its state, as `list` names it.", "stateset")
@@ -90,6 +95,17 @@ def _families(document: Mapping[str, Any], now: dt.datetime) -> Iterator[Metric]
             if when:
                 metric.add_sample(metric.name, labels, round(dt.datetime.fromisoformat(when).timestamp()))
     yield from (info, state, problems, *moments.values())
+
+
+def _where(document: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of what was listed. Two files in one directory of the textfile collector hold different
+    series, of which it would drop one otherwise (client_golang: "was collected before with the same name and
+    label values").
+    """
+    if "file" in document:
+        return {"file": document["file"]}
+    akka = document.get("akka", {})
+    return {name: akka[name] for name in ("project", "owner", "region") if akka.get(name)}
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
