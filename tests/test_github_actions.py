@@ -4,6 +4,7 @@ them, and what they show is what GitHub takes.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bootstrap.fleet.target_end import TargetEnd
+from bootstrap.output import job_summary
+from bootstrap.output.fleet_progress import PlainFleetReporter
+from bootstrap.output.plain_progress import PlainReporter
+from bootstrap.output.terminal import say
 from bootstrap.sandbox.faults import Fault
 from bootstrap.testing.harness.kill_points import wait_until
 from bootstrap.testing.harness.world import World
@@ -117,6 +123,62 @@ def keys(world: World) -> set[str]:
 
 
 # -- what it shows -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::stop-commands::x", ": :stop-commands::x"),
+        ("  ::add-mask::shop", "  : :add-mask::shop"),
+        ("refused: ##[add-mask]shop", "refused: ## [add-mask]shop"),
+        ("what\n::error::it", "what\n: :error::it"),
+        ("a::b # [c]", "a::b # [c]"),
+    ],
+)
+def test_a_text_of_others_is_no_command_of_the_workflow(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By actions/runner, src/Runner.Common/ActionCommand.cs: `::` first in a line, or `##[` in it."""
+
+    def printed() -> list[str]:
+        out = [io.StringIO() for _ in range(3)]
+        say(text, out[0])
+        PlainFleetReporter(out[1], name="file", verbose=False).line(text)
+        PlainReporter(out[2], verbose=False).interrupted(text)
+        return [one.getvalue() for one in out]
+
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert printed() == [f"{text}\n"] * 3
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert printed() == [f"{shown}\n"] * 3
+
+
+def test_a_summary_is_not_longer_than_github_takes() -> None:
+    ends = [
+        TargetEnd(
+            number=number,
+            line=number,
+            name=f"shop/{number}",
+            secret_name="s",
+            project="shop",
+            result="failed",
+            exit_code=1,
+            failed=True,
+            changed=False,
+            left_over=False,
+            not_seen=False,
+            due_by_you=False,
+            annotation="",
+            details=["_" * 900] * 3,
+            document=None,
+        )
+        for number in range(400)
+    ]
+    lines = job_summary.result_summary("apply", "registries.yaml", ends)
+    rows = [line for line in lines if line.startswith("| failed")]
+    assert len("\n".join(lines).encode()) < 2**20
+    assert 0 < len(rows) < 400
+    assert lines[-1] == f"And {400 - len(rows)} more targets: see the log."
 
 
 def test_plan_marks_lines_and_summarises_for_the_job(gcr: World, runner: Runner) -> None:
@@ -312,6 +374,11 @@ def test_only_the_job_that_runs_it_may_ask_for_a_login() -> None:
 def test_a_change_is_never_cut_off_and_a_fork_gets_no_login() -> None:
     job = workflow()["jobs"]["pullkey"]
     assert job["concurrency"]["cancel-in-progress"] is False
+    # Else a nightly rotation cancels an apply that waits, and what was merged is never applied.
+    assert job["concurrency"]["queue"] == "max"
+    # One that has waited applies what is on the branch by then, and not its own older commit.
+    (checkout,) = [one["with"] for one in job["steps"] if "checkout@" in one.get("uses", "")]
+    assert checkout["ref"] == "${{ github.event_name == 'pull_request' && github.sha || github.ref }}"
     assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
 
 

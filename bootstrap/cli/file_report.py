@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli.json_output import print_document
 from bootstrap.model.errors import ExitCode, exit_code_of_many
-from bootstrap.output.terminal import say, say_command
+from bootstrap.output.terminal import put, say, say_command
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
@@ -104,7 +104,7 @@ def _print_drift(drift: Sequence[TargetEnd], file: str) -> None:
         say(f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(file)}", sys.stderr)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for one in drift:
-            say(one.annotation, sys.stderr)
+            put(one.annotation, sys.stderr)
 
 
 def _names(ends: Sequence[TargetEnd]) -> str:

@@ -16,7 +16,16 @@ from bootstrap.model.tense import doing
 from bootstrap.model.text import one_line, sentence
 from bootstrap.output.annotations import annotation as annotation_at
 from bootstrap.output.plain_progress import in_words
-from bootstrap.output.terminal import fold, is_live, marks_of, painted, wants_colour, width_of
+from bootstrap.output.terminal import (
+    fold,
+    is_live,
+    lines_for,
+    marks_of,
+    painted,
+    put,
+    wants_colour,
+    width_of,
+)
 from bootstrap.plugin.step import Removal, StepStatus
 
 if TYPE_CHECKING:
@@ -35,9 +44,7 @@ _ROWS = 12
 
 
 def _style_of(text: str) -> str:
-    """The style of a line, as rich names it; "" for a GitHub annotation."""
-    if text.startswith("::"):
-        return ""
+    """The style of a line, as rich names it."""
     if " failed" in text[:40] or "left over" in text:
         return "red"
     return "yellow" if text.startswith("note:") else ""
@@ -62,7 +69,7 @@ class PlainFleetReporter:
 
     def line(self, text: str) -> None:
         self._said = self._clock()
-        for line in fold(text, width_of(self._stream)):
+        for line in lines_for(self._stream, text):
             print(painted(line, self._stream, _style_of(text)), file=self._stream, flush=True)
 
     def begin(self, what: str, count: int) -> None:
@@ -103,7 +110,7 @@ class PlainFleetReporter:
                 else f"{' ' * (2 * width + 4)}{line}"
             )
         if result.failed and self._of_github:
-            self.line(annotation(self._name, result))
+            put(annotation(self._name, result), self._stream)
 
     def notice(self, text: str) -> None:
         self.line(f"note: {text}")

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 500
 _MOST_CHARACTERS = 1000
-"""Of a cell: 500 rows of two such cells stay below the 1 MiB that GitHub takes of a step ("Workflow commands
-for GitHub Actions", Step isolation and limits)."""
+"""Of one text in a cell."""
+_MOST_BYTES = 1_000_000
+"""Of a table: GitHub takes 1 MiB of a step, and nothing of what is longer ("Workflow commands for GitHub
+Actions", Step isolation and limits)."""
 
 
 def wanted() -> bool:
@@ -86,13 +88,22 @@ def _page(title: str, total: str, rows: Sequence[tuple[str, str, int, list[str]]
     lines = [f"### {_plain(title)}", "", _plain(total)]
     if rows:
         lines += ["", "| | Target | Line | |", "| --- | --- | ---: | --- |"]
-        lines += [
-            f"| {_plain(what)} | {_plain(target)} | {line} | {'<br>'.join(map(_plain, details))} |"
-            for what, target, line, details in rows[:MOST_ROWS]
-        ]
-    if len(rows) > MOST_ROWS:
-        lines += ["", f"And {len(rows) - MOST_ROWS} more targets: see the log."]
+    shown = list(_fitting(rows[:MOST_ROWS]))
+    lines += shown
+    if len(rows) > len(shown):
+        lines += ["", f"And {len(rows) - len(shown)} more targets: see the log."]
     return lines
+
+
+def _fitting(rows: Sequence[tuple[str, str, int, list[str]]]) -> Iterator[str]:
+    """The lines of the first rows, as many as GitHub takes."""
+    room = _MOST_BYTES
+    for what, target, line, details in rows:
+        row = f"| {_plain(what)} | {_plain(target)} | {line} | {'<br>'.join(map(_plain, details))} |"
+        room -= len(row.encode(errors="replace")) + 1
+        if room < 0:
+            return
+        yield row
 
 
 def _plain(text: str) -> str:

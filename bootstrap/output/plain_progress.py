@@ -14,8 +14,8 @@ from bootstrap.model.text import capitalised, sentence
 from bootstrap.output import prompt
 from bootstrap.output.terminal import (
     Marks,
-    fold,
     fold_command,
+    lines_for,
     marks_of,
     painted,
     width_of,
@@ -120,7 +120,7 @@ class PlainReporter:
 
     def _print(self, text: str, style: str) -> None:
         self._said = self._clock()
-        for line in fold(text, width_of(self._stream)):
+        for line in lines_for(self._stream, text):
             print(painted(line, self._stream, style), file=self._stream, flush=True)
 
     def connected(self, label: str, who: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 NARROWEST, _DEFAULT = 40, 80
 _SPACED = re.compile("( *)([^ ]+)")
+_WORKFLOW_COMMAND = re.compile(r"^(\s*:)(?=:)|(##)(?=\[)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -142,8 +143,21 @@ def fold_command(command: str, width: int | None, *, indent: str = "") -> list[s
 
 def say(text: str, stream: TextIO, *, further: int = 2) -> None:
     """Print text for the user, folded if the stream is a terminal. All text is printed here."""
-    for line in fold(text, width_of(stream), further=further):
+    for line in lines_for(stream, text, further=further):
         print(line, file=stream)
+
+
+def lines_for(stream: TextIO, text: str, *, further: int = 2) -> list[str]:
+    """The lines of a text for the user: folded for a terminal.
+
+    In GitHub Actions a text from Akka, a cloud or a registry must not be read as a command of the workflow,
+    such as `::stop-commands::`: the runner finds `::` at the start of a line, and `##[` anywhere in it
+    (src/Runner.Common/ActionCommand.cs of actions/runner).
+    """
+    lines = fold(text, width_of(stream), further=further)
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return lines
+    return [_WORKFLOW_COMMAND.sub(lambda found: f"{found[0]} ", line) for line in lines]
 
 
 def say_command(command: str, stream: TextIO, *, indent: str = "  ") -> None:
