@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap.akka.services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
 from bootstrap.output.json_schema import schemas
+from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal
 
@@ -292,6 +293,16 @@ class TestVerifyOfAService:
         for account in gcr.cloud.state.projects["acme-shop"].accounts.values():
             account.keys.clear()
         assert gcr.run("verify", "--service", "checkout").code == 5
+
+    def test_a_service_whose_credential_cannot_be_verified(self, gcr: World) -> None:
+        deploy(gcr, checkout=GOOGLE)
+        assert gcr.onboard().code == 0
+        # The e-mail is cut within the name of the Google project.
+        gcr.akka.listing = Listing(email_length=len(gcr.held(NAME).email.partition("acme-shop")[0]) + 3)
+        done = gcr.run("verify", "--service", "checkout", "--output", "json")
+        assert done.json["problem"], done.text
+        assert done.json["verification"] is None
+        assert done.code == done.json["exit_code"] != 0
 
     def test_a_service_of_somebody_elses_credential(self, gcr: World) -> None:
         gcr.akka.projects["billing"].services["bill"] = "registry.example.com/billing/bill:1"

@@ -13,6 +13,7 @@ from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import read_stdin
 from bootstrap.cli.verify_held import credential_for_image, verify_held
 from bootstrap.engine.waiting_services import registry_host
+from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, PullkeyError, UsageProblem, first_line
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
@@ -76,7 +77,9 @@ async def _verify_credential(
         say(f"  credential: {held.name}", sys.stderr)
         verified, document = await verify_held(command, held, service.image, password)
     except PullkeyError as error:
-        code = ExitCode.DRIFT if isinstance(error, UsageProblem) else ExitCode.DONE
+        code = ExitCode.DRIFT if isinstance(error, UsageProblem) else error.exit_code
+        if error.code is Code.CREDENTIAL_NOT_MANAGED:
+            code = ExitCode.DONE  # nothing is known to be wrong with it
         return code, f"{first_line(error)} {error.fix}".rstrip(), None
     # A failed pull is what `verify` cannot see: it judges the credential.
     valid = pull_failed and not verified

@@ -191,7 +191,7 @@ class _Reader:
         """Check a field of a target whose provider is unknown: no provider has it."""
         known = {one for provider in provider_names() for one in target_fields(provider)}
         if name not in known:
-            self._unknown(place, name, tuple(known), "a target")
+            self._unknown(place, name, sorted(known), "a target")
 
     def _unknown(self, place: Place, name: str, known: Sequence[str], where: str) -> None:
         secret = SECRET_NAMES.search(name)
