@@ -17,6 +17,7 @@ import pytest
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.world import World
+from providers.acr import provider
 from providers.acr.slot_password import key_id_of
 from providers.acr.target import AcrTarget
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, TOKEN_KIND, pulls_repository, shop
@@ -145,6 +146,27 @@ class TestOnboarding:
         done = acr.onboard(*ONLY_CHECKOUT)
         assert done.code == 0, done.text
         assert pulls_repository(acr, "checkout")
+
+    def test_a_password_whose_poll_is_refused_is_removed(self, acr: World) -> None:
+        assert acr.onboard(*ONLY_CHECKOUT).code == 0
+        before = token_picture(acr)
+        acr.cloud.state.credentials_take_a_poll = True
+        acr.cloud.state.denied_actions.add("Microsoft.ContainerRegistry/locations/operationResults/read")
+        failed = acr.onboard(*ONLY_CHECKOUT, "--new-key")
+        assert failed.code == 1, failed.text
+        assert "Microsoft.ContainerRegistry/locations/operationResults/read granted" in failed.text
+        assert token_picture(acr) == before
+
+    @pytest.mark.parametrize(
+        ("allowed", "tried"),
+        [("team/*,checkout", "checkout"), ("team/*", "team/pullkey-probe"), ("*", "pullkey-probe")],
+    )
+    def test_a_wildcard_that_a_scope_map_was_given_is_not_asked_for(self, allowed: str, tried: str) -> None:
+        found = {"registry": "acmeshop", "auth_kind": "token", "token": TOKEN, "repository": allowed}
+        target = AcrTarget.parse(found)
+        assert target.repository == tried
+        assert provider.covers(target, f"acmeshop.azurecr.io/{tried}:1.0")
+        assert provider.covers(target, "acmeshop.azurecr.io/other:1.0") is (allowed == "*")
 
 
 class TestToldFirst:

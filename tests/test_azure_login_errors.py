@@ -79,6 +79,37 @@ def test_a_federated_token_that_nobody_trusts() -> None:
     assert "az login" not in text
 
 
+EXPIRED = "AADSTS700024: Client assertion is not within its valid time range. Current time: x, valid from y"
+
+
+def test_a_federated_token_that_has_expired() -> None:
+    of_file = told("workload-identity", environment=f"Authentication failed: {EXPIRED}")
+    assert "AZURE_FEDERATED_TOKEN_FILE names has expired" in of_file
+    assert "issuer" not in of_file
+    of_az = told(
+        cli=f"ERROR: {EXPIRED} Trace ID: 1\nInteractive authentication is needed. Please run:\naz login"
+    )
+    assert "OIDC token" in of_az
+    assert "set up workload identity federation" not in of_az
+
+
+def test_a_program_that_took_too_long() -> None:
+    text = told(cli="Timed out waiting for Azure CLI")
+    assert "az account get-access-token" in text
+    assert "az login" not in text
+
+
+def test_the_command_for_a_claims_challenge_is_given_whole() -> None:
+    scope = "https://graph.microsoft.com/.default"
+    command = f"az login --claims-challenge eyJhIjp7fX0= --tenant contoso.com --scope {scope}"
+    text = told(
+        "cli",
+        environment="This credential doesn't support claims challenges. To authenticate with the required "
+        f"claims, please run the following command (requires Azure CLI version 2.76.0 or later): {command}",
+    )
+    assert text.endswith(f"Run: {command}")
+
+
 def test_a_wrong_client_secret_of_a_real_run(acr: World) -> None:
     tenant, operator = acr.cloud.state.tenant_id, acr.cloud.state.operator
     env = {

@@ -32,6 +32,7 @@ from providers.acr.target import (
     SHARED,
     SUFFIXES,
     AcrTarget,
+    allows,
     is_azure,
     options_of,
     role_scope,
@@ -183,9 +184,8 @@ class AcrProvider(Provider):
         return parse_reference(image, where="IMAGE").host
 
     def covers(self, target: AcrTarget, image: str) -> bool:
-        return (
-            target.auth_kind != "token" or parse_reference(image, where="IMAGE").path in target.repositories
-        )
+        path = parse_reference(image, where="IMAGE").path
+        return target.auth_kind != "token" or allows(target.repositories, path)
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcrTarget:
         from providers.acr.locate import located

@@ -161,8 +161,9 @@ class ApplicationFacts(RegistrySession):
         self.known_principal = await self.cloud.graph.seen_principal(app_id) if app_id else None
         return self.known_principal
 
-    async def has_role(self, registry: Registry, principal: Principal) -> bool:
-        return any(one.role == self.role for one in await self.roles_on(registry, principal))
+    async def grants_on(self, registry: Registry, principal: Principal) -> list[Assignment]:
+        """Those of `roles_on` that let it pull, with or without a condition."""
+        return [one for one in await self.roles_on(registry, principal) if one.role == self.role]
 
     async def roles_on(self, registry: Registry, principal: Principal) -> list[Assignment]:
         """The roles that a principal has on the registry.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
@@ -116,7 +117,7 @@ class ApplicationPreflight:
         try:
             if (await self._key.look()).state is State.DONE:
                 return PreflightFindings()
-            policy = await self._password_policy()
+            policy = await self._policy_for(application)
         except (AzureApiError, PullkeyError):
             return PreflightFindings()  # few logins may read it; the creation of the secret will show it
         created = application.created if application else None
@@ -130,6 +131,21 @@ class ApplicationPreflight:
             [],
             [messages.lifetime_shortened(longest)],
         )
+
+    async def _policy_for(self, application: Application | None) -> PasswordPolicy:
+        """The directory's policy, or the application's own, which may exempt it from that one."""
+        policy = await self._password_policy()
+        if application is None:
+            return policy
+        longest = policy.limit(application.created)
+        limits = longest is not None and longest < self._session.lifetime
+        if not (limits or policy.forbids(application.created)):
+            return policy  # a stricter one of its own will show when the secret is created
+        try:
+            own = await self._session.cloud.graph.own_password_policy(application.object_id)
+        except AzureApiError:
+            return replace(policy, forbidden=False)  # it may be exempt
+        return policy if own is None else own
 
     async def may_create_secrets(self) -> bool:
         """Whether this login may create applications and secrets; true if that cannot be read."""

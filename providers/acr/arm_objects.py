@@ -50,6 +50,7 @@ class Assignment:
     scope: str
     description: str = ""
     created: dt.datetime | None = None
+    condition: str = ""  # which requests it covers: of a registry in ABAC mode, which repositories
 
 
 def as_registry(found: Any) -> Registry:
@@ -83,4 +84,5 @@ def as_assignment(found: Any) -> Assignment:
         scope=str(found.scope),
         description=found.description or "",
         created=found.created_on,
+        condition=found.condition or "",
     )

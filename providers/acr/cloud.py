@@ -23,7 +23,7 @@ from providers.acr import token_claims as claims
 from providers.acr.arm_objects import Registry, as_registry
 from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only
 from providers.acr.cache import Facts
-from providers.acr.errors import AzureApiError, NoLogin, retry_after, traced
+from providers.acr.errors import AzureApiError, NoLogin, NoToken, retry_after, traced
 from providers.acr.login import CLOUDS, Login, make_credential
 from providers.acr.login_errors import login_error
 from providers.acr.registry_login import AUDIENCE, log_in
@@ -100,7 +100,10 @@ class Azure:
         self._manager = manager.url if manager else self._cloud.resource_manager
         with self._as_no_login():
             self._login = Login(
-                lambda: make_credential(self._cloud, self._auth, self._tenant), self._tenant, self._deadline
+                lambda: make_credential(self._cloud, self._auth, self._tenant),
+                self._auth,
+                self._tenant,
+                self._deadline,
             )
         from providers.acr.http_transport import HttpxTransport
 
@@ -132,7 +135,7 @@ class Azure:
         """Exchange this login for a credential of the registry; None if the registry does not accept it.
 
         Raises:
-            AzureError: this login gets no token for registries.
+            AzureApiError: this login gets no token for registries.
         """
         token = await (await self._logged_in()).get_token(AUDIENCE)
         tenant = str(self.manager_claims.get("tid") or "")
@@ -150,6 +153,8 @@ class Azure:
 
         try:
             yield
+        except NoToken as error:
+            raise NoLogin(error.found.what, fix=error.found.fix) from None
         except (AzureError, ValueError, OSError) as error:
             found = login_error(error, auth=self._auth, tenant=self._tenant)
             raise NoLogin(found.what, fix=found.fix) from None
@@ -209,7 +214,7 @@ class Azure:
         try:
             return await self._call_once(method, resource, call)
         except AzureApiError as error:
-            if not error.unauthenticated or error.without_token or self._login is None:
+            if not error.unauthenticated or isinstance(error, NoToken) or self._login is None:
                 raise
             self._login.renew(sent)
         return await self._call_once(method, resource, call)
@@ -227,7 +232,7 @@ class Azure:
                 # There was an answer, which cannot be read.
                 raise AzureApiError(0, "", "its answer cannot be read") from None
             except HttpResponseError as error:
-                raise _call_refused(error) from None
+                raise call_refused(error) from None
             except AzureError as error:
                 # The connection failed, or was lost before the answer.
                 raise AzureApiError(0, "", type(error).__name__) from None
@@ -303,18 +308,13 @@ class Azure:
         )
 
 
-def _call_refused(error: Any) -> AzureApiError:
+def call_refused(error: Any) -> AzureApiError:
+    """The SDK's error as ours."""
     details = getattr(error, "error", None)
     code, message = getattr(details, "code", None), getattr(details, "message", None)
-    # Without a response it is the login that has failed (ClientAuthenticationError).
-    status = error.status_code or (401 if error.response is None else 0)
     wait = retry_after(error.response.headers) if error.response is not None else None
     return AzureApiError(
-        status,
-        code or "",
-        message or one_line(str(error.reason or error.message)),
-        wait,
-        without_token=error.response is None,
+        error.status_code or 0, code or "", message or one_line(str(error.reason or error.message)), wait
     )
 
 

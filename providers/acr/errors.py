@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.model import clock
 from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
+
+if TYPE_CHECKING:
+    from providers.acr.login_errors import LoginError
 
 T = TypeVar("T")
 LOG_IN = "Log in again: az login (with --auth, check the login that it names)"
@@ -37,18 +41,107 @@ class AzureApiError(ApiError):
         code: str,
         message: str,
         retry_after: float | None = None,
-        *,
-        without_token: bool = False,
     ) -> None:
         super().__init__(status, message, code, retry_after=retry_after)
-        self.without_token = without_token
-        """Whether the login itself failed, so that there was no token to send."""
+        self.accepted = False
+        """Whether Azure accepted the call, and refused to show what became of it."""
+
+    @property
+    def busy(self) -> bool:
+        return super().busy or self.code == _CONCURRENT
+
+    @property
+    def problem_code(self) -> Code:
+        named = _OTHER_REASONS.get(self.code)
+        return named[0] if named is not None else super().problem_code
 
     @property
     def fix(self) -> str:
+        if (named := _OTHER_REASONS.get(self.code)) is not None:
+            return named[1]
         if self.unauthenticated:
-            return LOG_IN
+            tenant = _TENANT.search(self.message) if self.code == _WRONG_TENANT else None
+            return _OF_ANOTHER_TENANT.format(tenant=tenant[1]) if tenant is not None else LOG_IN
         return _missing_permission_fix(self) if self.forbidden else ""
+
+
+class NoToken(AzureApiError):
+    """The login gave no access token, so that the call was not sent.
+
+    Args:
+        found: what is wrong with the login.
+        passing: whether the login was not refused, but not answered.
+    """
+
+    def __init__(self, found: LoginError, *, passing: bool = False) -> None:
+        super().__init__(401, "", found.reason)
+        self.found = found
+        self._passing = passing
+
+    @property
+    def busy(self) -> bool:
+        return self._passing
+
+    @property
+    def summary(self) -> str:
+        return one_line(self.message)
+
+    @property
+    def fix(self) -> str:
+        return self.found.fix
+
+
+# Graph's answer where two changes of a directory meet, with 409 or 503: "Error due to concurrent requests
+# being made to the tenant. Please wait briefly and retry." (nais/azurerator#448, Azure/azure-cli#23081).
+_CONCURRENT = "Directory_ConcurrencyViolation"
+# Refusals whose status is mostly that of a missing permission, and that no permission changes. "Microsoft
+# Entra service limits and restrictions": a user without a directory role creates 250 objects at most, and a
+# deleted one counts until it is permanently deleted. "Troubleshoot Azure RBAC limits"; "Troubleshoot errors:
+# RequestDisallowedByPolicy".
+_OTHER_REASONS = {
+    _CONCURRENT: (Code.CONCURRENT_CHANGE, "Run it again in a few minutes."),
+    "Directory_QuotaExceeded": (
+        Code.LIMIT,
+        (
+            "Delete applications that nothing uses (az ad app list --show-mine), from the directory's "
+            "deleted items too, where they still count; or name an existing one with --app-id"
+        ),
+    ),
+    "Directory_ResourceSizeExceeded": (
+        Code.LIMIT,
+        (
+            "The application has no room for another secret: delete those that nothing uses "
+            "(az ad app credential list --id APP_ID)"
+        ),
+    ),
+    "RoleAssignmentLimitExceeded": (
+        Code.LIMIT,
+        (
+            "Delete role assignments that nothing uses, those without an identity first: az role assignment "
+            "list --all --query \"[?principalName=='']\""
+        ),
+    ),
+    "RequestDisallowedByPolicy": (
+        Code.POLICY,
+        (
+            "An Azure Policy denies this, whatever permissions you have. Ask the owner of that policy for an "
+            "exemption"
+        ),
+    ),
+    "DenyAssignmentAuthorizationFailed": (
+        Code.POLICY,
+        (
+            "A deny assignment forbids this, whatever permissions you have. Ask its owner: the deployment "
+            "stack or the managed application that the answer names"
+        ),
+    ),
+}
+_WRONG_TENANT = "InvalidAuthenticationTokenTenant"
+_TENANT = re.compile(r"must match the tenant 'https?://[^/']+/([0-9A-Fa-f-]{36})")
+_OF_ANOTHER_TENANT = (
+    "The subscription is of another directory. Log in there, and name it: "
+    "az login --tenant {tenant}; --tenant {tenant}"
+)
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
@@ -67,6 +160,12 @@ def refused(error: ApiError, doing: str) -> StepFailed:
 
     A missing answer, a rate limit and a refused token are not reported as refusals of the call.
     """
+    if isinstance(error, NoToken):
+        return StepFailed(
+            f"{error.found.what}, so Azure could not be asked to {doing}",
+            fix=error.fix,
+            code=error.problem_code,
+        )
     if error.status == 429:
         when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
         return StepFailed(
@@ -92,11 +191,18 @@ def refused(error: ApiError, doing: str) -> StepFailed:
 # Resource Manager's text of an `AuthorizationFailed`.
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _HANDOVER = "or add --handover steps.sh, for an administrator"
+# "Delegate Azure role assignment management to others with conditions".
+_CONDITION = "ABAC condition"
 
 
 def _missing_permission_fix(error: AzureApiError) -> str:
     """Name the permission that a refused call needs, as far as the answer says."""
     named = _ACTION.search(error.message)
+    if _CONDITION in error.message:
+        return (
+            "You hold the permission under a condition that does not cover this. Have the condition changed "
+            f"so that it allows this role for service principals, {_HANDOVER}"
+        )
     if named is not None:
         return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
     if error.code == "Authorization_RequestDenied":

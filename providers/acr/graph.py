@@ -236,8 +236,7 @@ class Graph(GraphClient):
     # -- policies --------------------------------------------------------------------------------------------
 
     async def password_policy(self) -> PasswordPolicy:
-        """The directory's default; one of the application's own is not read, and shows when the secret is
-        made.
+        """The directory's default, which `own_password_policy` replaces.
 
         Source: Graph's "tenantAppManagementPolicy resource type".
         """
@@ -248,18 +247,25 @@ class Graph(GraphClient):
         async def got() -> PasswordPolicy:
             request = self._client.policies.default_app_management_policy.to_get_request_information()
             found = await self.answer(request, self._models.ManagementPolicy)
-            rules = found.application_restrictions if found and found.is_enabled else None
-            forbidden, forbidden_after, longest, longest_after = False, None, None, None
-            for rule in (rules.password_credentials if rules else None) or ():
-                if rule.state not in (None, "enabled"):
-                    continue
-                if rule.restriction_type == "passwordAddition":
-                    forbidden, forbidden_after = True, rule.restrict_for_apps_created_after
-                elif rule.restriction_type == "passwordLifetime":
-                    longest, longest_after = rule.max_lifetime, rule.restrict_for_apps_created_after
-            return PasswordPolicy(forbidden, forbidden_after, longest, longest_after)
+            return _policy_of(found.application_restrictions if found and found.is_enabled else None)
 
         return await self.read("GetDefaultAppManagementPolicy", "policies", got)
+
+    async def own_password_policy(self, object_id: str) -> PasswordPolicy | None:
+        """The policy that is assigned to an application; None if the directory's default holds for it.
+
+        There is one at most, and the application inherits nothing of the default then ("Application
+        authentication methods API overview").
+        """
+        builder = self._client.applications.by_application_id(object_id).app_management_policies
+
+        async def got() -> PasswordPolicy | None:
+            found = _all(await self.answer(builder.to_get_request_information(), self._models.AppPolicies))
+            return _policy_of(found[0].restrictions if found[0].is_enabled else None) if found else None
+
+        return await self._policies.get(
+            ("passwords", object_id), lambda: self.read("ListAppManagementPolicies", object_id, got)
+        )
 
     async def members_create_applications(self) -> bool:
         """Whether the directory lets every member create applications."""
@@ -271,6 +277,23 @@ class Graph(GraphClient):
             return rights is None or rights.allowed_to_create_apps is not False
 
         return await self.read("GetAuthorizationPolicy", "policies", got)
+
+
+def _policy_of(rules: Any) -> PasswordPolicy:
+    """What a policy's rules for client secrets say.
+
+    A rule may exempt callers with a certain attribute. Whether this one has it is not read, so that such a
+    rule is left to the creation of a secret.
+    """
+    forbidden, forbidden_after, longest, longest_after = False, None, None, None
+    for rule in (rules.password_credentials if rules else None) or ():
+        if rule.state not in (None, "enabled") or (rule.exempt and rule.exempt.attributes):
+            continue
+        if rule.restriction_type == "passwordAddition":
+            forbidden, forbidden_after = True, rule.restrict_for_apps_created_after
+        elif rule.restriction_type == "passwordLifetime":
+            longest, longest_after = rule.max_lifetime, rule.restrict_for_apps_created_after
+    return PasswordPolicy(forbidden, forbidden_after, longest, longest_after)
 
 
 def _all(page: Any) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.http import httpx, new_client
 from providers.acr.cache import Facts
-from providers.acr.errors import AzureApiError, is_page, retry_after, traced
+from providers.acr.errors import AzureApiError, NoToken, is_page, retry_after, traced
 from providers.acr.login import Login
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class GraphClient:
         try:
             return await self._sent_once(method, resource, call)
         except AzureApiError as error:
-            if not error.unauthenticated:
+            if not error.unauthenticated or isinstance(error, NoToken):
                 raise
             self._login.renew(sent)
         return await self._sent_once(method, resource, call)

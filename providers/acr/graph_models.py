@@ -157,11 +157,27 @@ class FederatedCredentials(_Model):
 
 
 @dataclass
+class ExemptAttribute(_Model):
+    """Graph's "customSecurityAttributeExemption resource type"."""
+
+
+@dataclass
+class ExemptActors(_Model):
+    """Graph's "appManagementPolicyActorExemptions resource type"."""
+
+    attributes: Sequence[ExemptAttribute] | None = None
+
+    def get_field_deserializers(self) -> Fields:
+        return {"customSecurityAttributes": self._models("attributes", ExemptAttribute)}
+
+
+@dataclass
 class PasswordRule(_Model):
     """Graph's "passwordCredentialConfiguration resource type"."""
 
     restriction_type: str | None = None
     state: str | None = None
+    exempt: ExemptActors | None = None
     max_lifetime: dt.timedelta | None = None
     restrict_for_apps_created_after: dt.datetime | None = None
 
@@ -172,6 +188,7 @@ class PasswordRule(_Model):
         return {
             "restrictionType": self._text("restriction_type"),
             "state": self._text("state"),
+            "excludeActors": self._model("exempt", ExemptActors),
             "maxLifetime": lifetime,
             "restrictForAppsCreatedAfterDateTime": self._moment("restrict_for_apps_created_after"),
         }
@@ -179,7 +196,7 @@ class PasswordRule(_Model):
 
 @dataclass
 class PasswordRules(_Model):
-    """Graph's "appManagementApplicationConfiguration resource type"."""
+    """Graph's "appManagementApplicationConfiguration resource type", and "appManagementConfiguration"."""
 
     password_credentials: Sequence[PasswordRule] | None = None
 
@@ -199,6 +216,30 @@ class ManagementPolicy(_Model):
             "isEnabled": self._switch("is_enabled"),
             "applicationRestrictions": self._model("application_restrictions", PasswordRules),
         }
+
+
+@dataclass
+class AppPolicy(_Model):
+    """Graph's "appManagementPolicy resource type"."""
+
+    is_enabled: bool | None = None
+    restrictions: PasswordRules | None = None
+
+    def get_field_deserializers(self) -> Fields:
+        return {
+            "isEnabled": self._switch("is_enabled"),
+            "restrictions": self._model("restrictions", PasswordRules),
+        }
+
+
+@dataclass
+class AppPolicies(_Model):
+    """A page of them."""
+
+    value: Sequence[AppPolicy] | None = None
+
+    def get_field_deserializers(self) -> Fields:
+        return {"value": self._models("value", AppPolicy)}
 
 
 @dataclass

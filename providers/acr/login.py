@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Any, Self
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.settings import endpoint
+from providers.acr.errors import NoToken
+from providers.acr.login_errors import login_error
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
 _TOKEN_MARGIN_SECONDS = 300
+_UNREADABLE = ValueError("the directory's answer cannot be read")
 _SECONDS = 60.0
+_PROGRAM_SECONDS = 45
+"""What az, azd and PowerShell may take. The SDK gives them 10 seconds, which a cold or busy machine exceeds
+(Azure/azure-cli#20404, Azure/azure-sdk-for-python#37167).
+"""
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,18 @@ class Login:
 
     Each of the SDK's clients would request its own token, and `az` is a program that takes half a second to
     answer.
+
+    Args:
+        make: creates the SDK's credential.
+        auth: the login that `make` uses, one of `target.LOGINS`.
+        tenant: the directory, or "" for the login's own.
+        deadline: of the run; limits each request.
     """
 
-    def __init__(self, make: Callable[[], Any], tenant: str, deadline: Deadline) -> None:
+    def __init__(self, make: Callable[[], Any], auth: str, tenant: str, deadline: Deadline) -> None:
         self._make = make
         self._credential = make()
+        self._auth = auth
         self._tenant = tenant
         self._deadline = deadline
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
@@ -95,6 +109,9 @@ class Login:
     ) -> AccessToken:
         """See `azure.core.credentials_async.AsyncTokenCredential`; a demand for more claims is passed
         through.
+
+        Raises:
+            NoToken: the login was refused, or not answered.
         """
         async with self._locks[scopes]:
             kept = self._tokens.get(scopes)
@@ -113,13 +130,18 @@ class Login:
             async with asyncio.timeout(self._deadline.clip(_SECONDS)):
                 answer: Any = await self._credential.get_token(*scopes, **options)
         except TimeoutError:
-            raise ClientAuthenticationError("there was no answer in time") from None
+            raise self._no_token(TimeoutError("there was no answer in time"), passing=True) from None
+        except ClientAuthenticationError as error:
+            raise self._no_token(error) from None
         except (AttributeError, TypeError, ValueError, LookupError):
-            raise ClientAuthenticationError("the directory's answer cannot be read") from None
+            raise self._no_token(_UNREADABLE) from None
         if not (isinstance(answer.token, str) and isinstance(answer.expires_on, int)):
-            raise ClientAuthenticationError("the directory's answer cannot be read")
+            raise self._no_token(_UNREADABLE)
         token: AccessToken = answer
         return token
+
+    def _no_token(self, error: Exception, *, passing: bool = False) -> NoToken:
+        return NoToken(login_error(error, auth=self._auth, tenant=self._tenant), passing=passing)
 
     async def close(self) -> None:
         for one in (*self._replaced, self._credential):
@@ -142,21 +164,22 @@ def make_credential(cloud: AzureCloud, auth: str, tenant: str) -> Any:
     discovery: dict[str, Any] = {"disable_instance_discovery": True} if where else {}
     tenants = [tenant] if tenant else []
     for_tenant: dict[str, Any] = {"additionally_allowed_tenants": tenants}
+    of_program = {**for_tenant, "process_timeout": _PROGRAM_SECONDS}
     over_http: dict[str, Any] = {**discovery, **_transport()}
     with _default_authority(authority):
         if auth == "cli":
-            return aio.AzureCliCredential(**for_tenant)
+            return aio.AzureCliCredential(**of_program)
         if auth == "developer-cli":
-            return aio.AzureDeveloperCliCredential(**for_tenant)
+            return aio.AzureDeveloperCliCredential(**of_program)
         if auth == "powershell":
-            return aio.AzurePowerShellCredential(**for_tenant)
+            return aio.AzurePowerShellCredential(**of_program)
         if auth == "environment":
             return aio.EnvironmentCredential(authority=authority, **over_http, **for_tenant)
         if auth == "workload-identity":
             return aio.WorkloadIdentityCredential(authority=authority, **over_http, **for_tenant)
         if auth == "managed-identity":
             return aio.ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **_transport())
-        return aio.DefaultAzureCredential(authority=authority, **over_http, **for_tenant)
+        return aio.DefaultAzureCredential(authority=authority, **over_http, **of_program)
 
 
 def _transport() -> dict[str, Any]:

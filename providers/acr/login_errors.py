@@ -37,7 +37,16 @@ _ENVIRONMENT_FIRST = "the environment is tried before az, so unset it to use tha
 _SECRET = {"7000215": "is not valid (it takes the secret's value, not its id)", "7000222": "has expired"}
 _NO_SUCH_APPLICATION = {"700016", "7000229"}
 _NO_SUCH_TENANT = {"90002", "900023", "900021", "50020"}
-_NO_FEDERATION = {"70021", "700021", "700211", "700212", "700213", "700024"}
+_NO_FEDERATION = {"70021", "700021", "700211", "700212", "700213"}
+# "Client assertion is not within its valid time range": GitHub's token lasts for minutes, and what it was
+# exchanged for about an hour (Azure/login#372, Azure/azure-cli#28708).
+_EXPIRED_FEDERATION = "700024"
+# The SDK's texts where a program took longer than it may; and how to see what that program does.
+_SLOW = {
+    "Timed out waiting for Azure CLI": "az account get-access-token",
+    "Timed out waiting for Azure Developer CLI": "azd auth token",
+    "Timed out waiting for Azure PowerShell": "Get-AzAccessToken",
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,16 @@ def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
         if numbers & _NO_SUCH_TENANT:
             return f"Check AZURE_TENANT_ID; {_ENVIRONMENT_FIRST}"
         return f"Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; {_ENVIRONMENT_FIRST}"
+    if _EXPIRED_FEDERATION in numbers:
+        if name == "WorkloadIdentityCredential":
+            return (
+                "The token in the file that AZURE_FEDERATED_TOKEN_FILE names has expired: write a new one to "
+                "it right before this command"
+            )
+        return (
+            "The job's OIDC token, with which it logged in, has expired: log in again right before this "
+            "command (azure/login, or az login --federated-token)"
+        )
     if name == "WorkloadIdentityCredential" and numbers:
         if numbers & _NO_FEDERATION:
             return (
@@ -94,6 +113,9 @@ def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
         return "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE"
     if (own := _AZ_LOGIN.search(text)) is not None:
         return f"Run: {own[0]}"
+    for said, command in _SLOW.items():
+        if said in text:
+            return f"See what `{command}` does and how long it takes, then run this again"
     return (
         f"Run: az login{f' --tenant {tenant}' if tenant else ''} (in CI: set up workload identity federation)"
     )

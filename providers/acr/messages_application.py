@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import NotShown, Problem, ProblemKind, StepFailed
+from bootstrap.model.text import one_line
 from bootstrap.plugin.step import Notice, StepRole
 
 if TYPE_CHECKING:
@@ -194,6 +195,14 @@ def service_principal_disabled(label: str, app_id: str) -> Problem:
         step=StepRole.IDENTITY,
         code=Code.IDENTITY_DISABLED,
     )
+
+
+def role_has_condition(role: str, place: str, condition: str, repository: str) -> str:
+    """Why a pull is refused although the role is assigned."""
+    named = f"leave {repository} out" if repository else "leave out what was tried"
+    another = "" if repository else "; name an image that it covers: --image"
+    said = one_line(condition, 200)
+    return f"The role {role} on {place} has a condition, which may {named} ({said}){another}."
 
 
 def secrets_forbidden() -> Problem:

@@ -112,8 +112,12 @@ class Grant(Resource[Assignment]):
         registry, principal = await session.registry(), await session.principal()
         if principal is None:
             return StepStatus(State.MISSING, "there is no service principal yet")
-        granted = any(map(self._grants, await session.roles_on(registry, principal)))
-        return StepStatus(State.DONE, "granted") if granted else StepStatus(State.MISSING, "not granted")
+        grants = await session.grants_on(registry, principal)
+        if not grants:
+            return StepStatus(State.MISSING, "not granted")
+        # A condition is there on purpose, so that no assignment without one is added.
+        limited = all(one.condition for one in grants)
+        return StepStatus(State.DONE, "granted, with a condition" if limited else "granted")
 
     def _grants(self, assignment: Assignment) -> bool:
         return assignment.role == self._session.role

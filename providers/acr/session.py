@@ -12,6 +12,7 @@ from bootstrap.model.key_ref import local_name
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.step import PreflightFindings, Step
+from providers.acr import messages_application as messages
 from providers.acr import token_claims as claims
 from providers.acr.application import Identity
 from providers.acr.application_facts import ApplicationFacts
@@ -19,7 +20,7 @@ from providers.acr.application_preflight import ApplicationPreflight
 from providers.acr.client_secret import Key
 from providers.acr.errors import AzureApiError
 from providers.acr.role_assignment import Grant
-from providers.acr.roles import ACR_PULL, REPOSITORY_READER, ROLE_NAMES
+from providers.acr.roles import ACR_PULL, REPOSITORY_READER, ROLE_NAMES, place_of
 from providers.acr.target import AcrTarget
 
 
@@ -97,8 +98,10 @@ class AcrSession(ApplicationFacts):
             registry = await self.registry()
             application = await self.cloud.graph.application_by_app_id(self.credential.username)
             principal = await self.cloud.graph.principal(self.credential.username)
-            granted = self.target.skip_grant or (
-                principal is not None and await self.has_role(registry, principal)
+            grants = (
+                await self.grants_on(registry, principal)
+                if principal is not None and not self.target.skip_grant
+                else []
             )
         except (AzureApiError, PullkeyError):
             return ""
@@ -108,7 +111,7 @@ class AcrSession(ApplicationFacts):
             return "Azure shows the service principal as disabled."
         if key_id not in [one.key_id for one in application.passwords]:
             return f"Azure no longer shows the secret {key_id}: it was deleted outside of pullkey."
-        if not granted:
+        if not (grants or self.target.skip_grant):
             return (
                 f"Azure no longer shows {ROLE_NAMES[self.role]} on {registry.name}: it was removed "
                 "outside of pullkey."
@@ -117,6 +120,10 @@ class AcrSession(ApplicationFacts):
             return (
                 "The secret is valid; whether the role was granted is not known here (--skip-grant). A "
                 "registry answers both alike."
+            )
+        if grants and all(one.condition for one in grants):
+            return messages.role_has_condition(
+                ROLE_NAMES[self.role], place_of(grants[0]), grants[0].condition, self.target.repository
             )
         return "Azure shows secret and role in place, so they are still spreading."
 

@@ -131,7 +131,7 @@ class AcrTarget:
             cloud=named.cloud,
             resource_group=named.group,
             subscription=named.subscription,
-            repository=named.repository or (repositories[0] if repositories else ""),
+            repository=named.repository or _tried(repositories),
             reference=named.reference,
             app_name=base,
             app_id=app_id.lower(),
@@ -360,6 +360,19 @@ def _repositories(values: Mapping[str, Any], auth_kind: str, of_image: str) -> t
     if not (named or of_image):
         raise messages.no_repositories()
     return tuple(named) or ((of_image,) if of_image else ())
+
+
+def allows(repositories: Sequence[str], path: str) -> bool:
+    """Whether one of the repositories of a scope map is this one; `*` at the end stands for anything
+    ("Create a token with repository-scoped permissions").
+    """
+    return any(path.startswith(one[:-1]) if one.endswith("*") else path == one for one in repositories)
+
+
+def _tried(repositories: Sequence[str]) -> str:
+    """The repository of which a pull is tried where no image is named: one that is named in full, if any."""
+    whole = [one for one in repositories if not one.endswith("*")]
+    return whole[0] if whole else "".join(repositories[:1]).replace("*", "pullkey-probe")
 
 
 def _app_name(text: str) -> str:

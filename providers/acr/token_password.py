@@ -381,6 +381,9 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return refused(error, doing)
 
+    def may_be_created(self, error: ApiError) -> bool:
+        return super().may_be_created(error) or (isinstance(error, AzureApiError) and error.accepted)
+
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         return refused(error, f"generate {self._slot}{self.whose}")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.model.secret import Secret
 from providers.acr.arm_objects import Registry
-from providers.acr.cloud import Azure
+from providers.acr.cloud import Azure, call_refused
 from providers.acr.errors import AzureApiError
 from providers.acr.slot_password import Generated, SlotPassword, key_id_of
 
@@ -169,7 +169,7 @@ class Tokens:
             poller = await self._client(registry).registries.begin_generate_credentials(
                 registry.resource_group, registry.name, body, polling_interval=_POLL_SECONDS
             )
-            result = await poller.result()
+            result = await _accepted(poller)
             for one in result.passwords or ():
                 if _text(one.name) == slot and one.value:
                     return Generated(one.creation_time, one.expiry, Secret(one.value))
@@ -296,6 +296,22 @@ async def _ended(poller: Any) -> bool:
             raise
         return False
     return True
+
+
+async def _accepted(poller: Any) -> Any:
+    """Wait for the result of an accepted operation, which only its status shows.
+
+    Raises:
+        AzureApiError: `accepted`: it may not be read, which says nothing about its success.
+    """
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        return await poller.result()
+    except HttpResponseError as error:
+        refusal = call_refused(error)
+        refusal.accepted = error.status_code in (401, 403, 404)
+        raise refusal from None
 
 
 def _text(value: Any) -> str:

@@ -126,15 +126,26 @@ class AzureRegistryPolicy(RegistryPolicy):
         return principal
 
     def _of(self, principal: ServicePrincipal) -> Caller:
-        if self._registry.abac:
-            check, actions = self._state.allowed_data, {"pull": CONTENT_READ, "push": CONTENT_WRITE}
-        else:
-            check, actions = self._state.allowed, {"pull": PULL_ACTION, "push": PUSH_ACTION}
-        allowed = {name for name, action in actions.items() if check(principal.id, action, self._registry.id)}
-        # An identity without any role here is refused like a wrong password.
-        if not allowed:
+        state, at = self._state, self._registry.id
+        if not self._registry.abac:
+            actions = {"pull": PULL_ACTION, "push": PUSH_ACTION}
+            allowed = {name for name, action in actions.items() if state.allowed(principal.id, action, at)}
+            # An identity without any role here is refused like a wrong password.
+            if not allowed:
+                raise self._unauthorized()
+            return Caller(principal.id, lambda _: allowed, lists=True)
+        data_actions = {"pull": CONTENT_READ, "push": CONTENT_WRITE}
+
+        def allowed_in(repository: str | None) -> set[str]:
+            return {
+                name
+                for name, action in data_actions.items()
+                if state.allowed_data(principal.id, action, at, repository)
+            }
+
+        if not allowed_in(None):
             raise self._unauthorized()
-        return Caller(principal.id, lambda _: allowed, lists=not self._registry.abac)
+        return Caller(principal.id, allowed_in)
 
     # -- tokens ----------------------------------------------------------------------------------------------
 

@@ -40,6 +40,29 @@ def _matches(action: str, patterns: Iterable[str]) -> bool:
     )
 
 
+_OF_REPOSITORIES = re.compile(
+    r"@(?:Request|Resource)\[Microsoft\.ContainerRegistry/registries/repositories:name\]\s+"
+    r"(?P<how>StringEqualsIgnoreCase|StringStartsWithIgnoreCase)\s+'(?P<name>[^']*)'",
+    re.IGNORECASE,
+)
+
+
+def covers(condition: str | None, repository: str) -> bool:
+    """Whether a role's condition includes a repository: by one of the comparisons of Microsoft's examples.
+
+    Source: "Azure ABAC repository permissions in Azure Container Registry".
+    """
+    if not condition:
+        return True
+    name = repository.lower()
+    return any(
+        name == one["name"].lower()
+        if one["how"].lower() == "stringequalsignorecase"
+        else name.startswith(one["name"].lower())
+        for one in _OF_REPOSITORIES.finditer(condition)
+    )
+
+
 @dataclass(frozen=True)
 class Role:
     """A built-in role; `guid` is the last part of its definition's id."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bootstrap.sandbox.host import Sandbox
 from providers.acr.emulator.replication import DELETED_ITEMS_KEPT, Lifetime, Replicas
-from providers.acr.emulator.roles import BUILT_IN, Permissions, Role
+from providers.acr.emulator.roles import BUILT_IN, Permissions, Role, covers
 
 DEFAULT_SECRET_LIFETIME = dt.timedelta(days=730)
 """Graph's default: "startDateTime + 2 years" (application: addPassword)."""
@@ -43,6 +43,8 @@ class Application:
     owner_id: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     federated: list[str] = field(default_factory=list)
+    policy: AppManagementPolicy | None = None
+    """The policy that is assigned to it, instead of the tenant's."""
     secrets: list[Secret] = field(default_factory=list)
 
 
@@ -201,10 +203,12 @@ class Registry:
 
 @dataclass
 class AppManagementPolicy:
-    """The tenant's rules for client secrets (defaultAppManagementPolicy)."""
+    """Rules for client secrets: the tenant's (defaultAppManagementPolicy), or those of some applications."""
 
     id: str = "538f1913-366a-440a-95a0-e195cb55b282"
     secrets_blocked: bool = False
+    operator_exempt: bool = False
+    """Whether the rules exempt callers with an attribute that the operator has (excludeActors)."""
     max_secret_lifetime: dt.timedelta | None = None
 
     @property
@@ -420,11 +424,18 @@ class AzureState:
 
     # -- who may what ----------------------------------------------------------------------------------------
 
-    def permissions(self, principal_id: str, scope: str) -> Iterator[Permissions]:
-        """What a principal's roles at and above a scope allow; each with `denied_actions` taken out."""
+    def permissions(
+        self, principal_id: str, scope: str, repository: str | None = None
+    ) -> Iterator[Permissions]:
+        """What a principal's roles at and above a scope allow; each with `denied_actions` taken out.
+
+        With a repository, without the roles whose condition leaves it out.
+        """
         denied = tuple(sorted(self.denied_actions))
         for assignment in self.role_assignments:
             if assignment.principal_id != principal_id or not scope_holds(assignment.scope, scope):
+                continue
+            if repository is not None and not covers(assignment.condition, repository):
                 continue
             if self.replicas.seen(assignment.lifetime):
                 given = BUILT_IN[assignment.role.guid].permissions
@@ -435,8 +446,8 @@ class AzureState:
     def allowed(self, principal_id: str, action: str, scope: str) -> bool:
         return any(one.allows(action) for one in self.permissions(principal_id, scope))
 
-    def allowed_data(self, principal_id: str, action: str, scope: str) -> bool:
-        return any(one.allows_data(action) for one in self.permissions(principal_id, scope))
+    def allowed_data(self, principal_id: str, action: str, scope: str, repository: str | None = None) -> bool:
+        return any(one.allows_data(action) for one in self.permissions(principal_id, scope, repository))
 
     def secret_problem(self, application: Application, text: str) -> str:
         """Why a secret does not prove the application: "" if it does, else "invalid" or "expired"."""

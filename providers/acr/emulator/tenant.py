@@ -11,8 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from providers.acr.emulator.answers import ApiError, json_object, texts_in
-from providers.acr.emulator.graph_api import READ, GraphApi, require, user_json
+from providers.acr.emulator.graph_api import BY_ID, READ, GraphApi, not_found, require, user_json
 from providers.acr.emulator.service_principals import principal_json
+from providers.acr.emulator.state import AppManagementPolicy
 from providers.acr.emulator.tokens import Caller
 
 _READ_POLICIES = frozenset({"Policy.Read.All", "Policy.ReadWrite.ApplicationConfiguration"})
@@ -36,6 +37,8 @@ class Tenant:
         graph.route("GET", f"{policies}/authorizationPolicy", "GetAuthorizationPolicy", self._authorization)
         management = f"{policies}/defaultAppManagementPolicy"
         graph.route("GET", management, "GetDefaultAppManagementPolicy", self._management)
+        of_one = f"/applications{BY_ID}/appManagementPolicies"
+        graph.route("GET", of_one, "ListAppManagementPolicies", self._of_application)
 
     async def _me(self, _request: web.Request, _caller: Caller) -> web.Response:
         raise ApiError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
@@ -81,21 +84,54 @@ class Tenant:
     async def _management(self, request: web.Request, caller: Caller) -> web.Response:
         require(caller, _READ_POLICIES)
         policy = self._state.app_management_policy
-        longest = policy.max_secret_lifetime
-        restrictions = []
-        if policy.secrets_blocked:
-            restrictions.append(_restriction("passwordAddition", None))
-        if longest is not None:
-            restrictions.append(_restriction("passwordLifetime", _iso_duration(longest)))
         body = {
             "id": policy.id,
             "displayName": "Default app management tenant policy",
             "description": "Default tenant policy that enforces app management restrictions.",
             "isEnabled": policy.enabled,
-            "applicationRestrictions": {"passwordCredentials": restrictions, "keyCredentials": []},
+            "applicationRestrictions": _restrictions(policy),
             "servicePrincipalRestrictions": {"passwordCredentials": [], "keyCredentials": []},
         }
         return self._graph.entity(request, "policies/defaultAppManagementPolicy", body)
+
+    async def _of_application(self, request: web.Request, caller: Caller) -> web.Response:
+        require(caller, _READ_POLICIES)
+        wanted = request.match_info["id"]
+        application = next(
+            (
+                one
+                for one in self._state.applications
+                if one.id == wanted and self._state.replicas.shown(one.lifetime)
+            ),
+            None,
+        )
+        if application is None:
+            raise not_found(wanted)
+        policy = application.policy
+        items = [] if policy is None else [_policy_json(policy)]
+        return self._graph.collection(request, "policies/appManagementPolicies", items)
+
+
+def _policy_json(policy: AppManagementPolicy) -> dict[str, Any]:
+    return {
+        "id": policy.id,
+        "displayName": "An app management policy",
+        "description": None,
+        "isEnabled": policy.enabled,
+        "restrictions": _restrictions(policy),
+    }
+
+
+def _restrictions(policy: AppManagementPolicy) -> dict[str, Any]:
+    rules = []
+    if policy.secrets_blocked:
+        rules.append(_restriction("passwordAddition", None))
+    if policy.max_secret_lifetime is not None:
+        rules.append(_restriction("passwordLifetime", _iso_duration(policy.max_secret_lifetime)))
+    if policy.operator_exempt:
+        attribute = {"id": "Deployment_Exempt", "operator": "equals", "value": "yes"}
+        rules = [{**one, "excludeActors": {"customSecurityAttributes": [attribute]}} for one in rules]
+    return {"passwordCredentials": rules, "keyCredentials": []}
 
 
 def _iso_duration(span: dt.timedelta) -> str:
