@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpRequest as OlderRequest
 from azure.core.rest import HttpRequest
 
+from bootstrap.plugin.http import not_connected
+from providers.acr.errors import AzureApiError, refused
 from providers.acr.http_transport import HttpxTransport, Response
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -173,3 +176,17 @@ def test_a_closed_transport_opens_again() -> None:
             return found
 
     assert asyncio.run(run()) == [200, 200]
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_waited_for() -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_code, cause.verify_message = 20, "unable to get local issuer certificate"
+    error = ServiceRequestError("the request failed")
+    error.__cause__ = cause
+
+    failed = not_connected(AzureApiError(0, "", "ServiceRequestError"), error, to="Azure")
+
+    assert not failed.busy
+    shown = refused(failed, "read the registry")
+    assert "the TLS certificate of Azure does not verify: unable to get local issuer" in shown.what
+    assert "SSL_CERT_FILE=FILE" in shown.fix

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import time
 from collections.abc import Callable
 
@@ -130,3 +131,21 @@ def test_a_way_out_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: st
     with pytest.raises(UsageProblem, match=name) as raised:
         Connection()
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_closed_port_is_named_without_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv(ENDPOINT, f"http://localhost:{port}")
+
+    async def work() -> None:
+        connection = Connection()
+        try:
+            await connection.send("GET", "/v2/x", trace=lambda _: None)
+        finally:
+            await connection.close()
+
+    with pytest.raises(HubApiError) as raised:
+        asyncio.run(work())
+    assert raised.value.message == f"ConnectError at http://localhost:{port}: Connection refused"
+    assert raised.value.unanswered

@@ -31,6 +31,10 @@ class ApiError(Exception):
         self.message = message
         self.code = code
         self.retry_after = retry_after
+        self.certificate_fix = ""
+        """What to do about a TLS certificate that does not verify; "" if that is not the error. Nothing was
+        sent then, and another try would end alike.
+        """
 
     @property
     def summary(self) -> str:
@@ -41,7 +45,7 @@ class ApiError(Exception):
     @property
     def fix(self) -> str:
         """What to do: log in, ask for a permission; "" if one can only wait."""
-        return ""
+        return self.certificate_fix
 
     @property
     def missing(self) -> bool:
@@ -66,7 +70,7 @@ class ApiError(Exception):
     @property
     def unanswered(self) -> bool:
         """The call may have been carried out."""
-        return self.status in {0, 408} or self.status >= 500
+        return not self.certificate_fix and (self.status in {0, 408} or self.status >= 500)
 
     @property
     def busy(self) -> bool:
@@ -76,6 +80,8 @@ class ApiError(Exception):
     @property
     def problem_code(self) -> Code:
         """What kind of problem it is, as far as the status tells."""
+        if self.certificate_fix:
+            return Code.REGISTRY_CERTIFICATE
         if self.rate_limited:
             return Code.CLOUD_RATE_LIMITED
         if self.unanswered:

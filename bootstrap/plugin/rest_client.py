@@ -21,6 +21,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.http import not_connected
 from bootstrap.plugin.retry import Delay, retry_while
 
 T = TypeVar("T")
@@ -29,7 +30,10 @@ TIMEOUT = 30.0
 _PATIENCE_SECONDS = 60.0
 _LEAST_PATIENCE_SECONDS = 1.0
 _MAX_UNSPECIFIED_WAIT_SECONDS = 3.0
-_BODY_LIMIT = 1_000_000
+_BODY_LIMIT = 8_000_000
+"""In bytes. A page of a hundred robot accounts of Harbor, each with its permissions in a hundred projects,
+has a few megabytes.
+"""
 _MAX_ERROR_CHARACTERS = 4_000
 
 
@@ -153,8 +157,8 @@ class RestClient:
         except TimeoutError:
             raise self.error(0, f"there was no answer in time at {self.url}") from None
         except httpx.HTTPError as error:
-            # The error's class is enough; its text may contain the address.
-            raise self.error(0, f"{type(error).__name__} at {self.url}") from None
+            failed = self.error(0, f"{type(error).__name__} at {self.url}")
+            raise not_connected(failed, error, to=urlsplit(self.url).netloc) from None
         finally:
             trace(f"{self.name} {method} {path} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
         if not whole:
@@ -175,7 +179,16 @@ class RestClient:
         if good:
             return reply
         summary = self.error_text(body) if isinstance(body, dict) else ""
-        summary = (summary or response.reason_phrase)[:_MAX_ERROR_CHARACTERS]
+        summary = (summary or self._redirection(response) or response.reason_phrase)[:_MAX_ERROR_CHARACTERS]
         for secret in secrets:
             summary = secret.redact(summary)
         raise self.error_of(reply, summary)
+
+    def _redirection(self, response: httpx.Response) -> str:
+        """Where an answer leads instead: to a login page, or to another name of the server; "" if nowhere."""
+        try:
+            to = httpx.URL(self.url).join(response.headers["Location"]) if response.is_redirect else None
+        except (httpx.InvalidURL, KeyError, ValueError):
+            return ""
+        host = to.host if to is not None else ""
+        return f"it leads to {host}" if host and host != urlsplit(self.url).hostname else ""

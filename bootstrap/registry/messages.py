@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator
-
 from bootstrap.http._fast_import import httpx
+from bootstrap.http.certificate import is_authority_unknown, refused_certificate
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.registry.client import Clean, cleaned_line, host_of
 
-# OpenSSL's codes for a certificate whose authority is unknown (`X509_V_ERR_...` in x509_vfy.h).
-_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 # How Azure's, Google's (VPC Service Controls) and others' firewalls word a refusal.
 _FIREWALLS = (
     "not allowed access",
@@ -157,24 +153,14 @@ def unanswered(error: Exception, host: str, clean: Clean) -> PullAttempt:
     """Why there is no answer. A certificate that does not verify has its own verdict and fix."""
     if isinstance(error, httpx.RequestError) and error._request is not None:  # noqa: SLF001  - `.request` raises
         host = host_of(error.request)
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            fix = _OWN_AUTHORITY if cause.verify_code in _UNKNOWN_AUTHORITY else _FIX_CERTIFICATE
-            error_text = cleaned_line(cause.verify_message, clean)
-            return PullAttempt(
-                Verdict.CERTIFICATE_REFUSED,
-                f"The TLS certificate of {host} does not verify: {error_text}",
-                fix,
-            )
+    if (cause := refused_certificate(error)) is not None:
+        return PullAttempt(
+            Verdict.CERTIFICATE_REFUSED,
+            f"The TLS certificate of {host} does not verify: {cleaned_line(cause.verify_message, clean)}",
+            _OWN_AUTHORITY if is_authority_unknown(cause) else _FIX_CERTIFICATE,
+        )
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
         # The error's text quotes the request.
         return PullAttempt(Verdict.INVALID, f"{host} asks for what cannot be sent ({type(error).__name__})")
     error_text = cleaned_line(str(error), clean) or type(error).__name__
     return PullAttempt(Verdict.UNREACHABLE, f"{host} does not answer: {error_text}")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__

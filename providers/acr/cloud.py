@@ -19,6 +19,7 @@ from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.http import not_connected
 from providers.acr import token_claims as claims
 from providers.acr.arm_objects import Registry, as_registry
 from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only
@@ -235,7 +236,7 @@ class Azure:
                 raise call_refused(error) from None
             except AzureError as error:
                 # The connection failed, or was lost before the answer.
-                raise AzureApiError(0, "", type(error).__name__) from None
+                raise not_connected(AzureApiError(0, "", type(error).__name__), error, to="Azure") from None
 
         return await traced(self._trace, method, resource, translated)
 

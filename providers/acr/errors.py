@@ -62,7 +62,7 @@ class AzureApiError(ApiError):
         if self.unauthenticated:
             tenant = _TENANT.search(self.message) if self.code == _WRONG_TENANT else None
             return _OF_ANOTHER_TENANT.format(tenant=tenant[1]) if tenant is not None else LOG_IN
-        return _missing_permission_fix(self) if self.forbidden else ""
+        return _missing_permission_fix(self) if self.forbidden else super().fix
 
 
 class NoToken(AzureApiError):

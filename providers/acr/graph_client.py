@@ -16,7 +16,7 @@ import stamina
 
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
-from bootstrap.plugin.http import httpx, new_client
+from bootstrap.plugin.http import httpx, new_client, not_connected
 from providers.acr.cache import Facts
 from providers.acr.errors import AzureApiError, NoToken, is_page, retry_after, traced
 from providers.acr.login import Login
@@ -123,7 +123,7 @@ class GraphClient:
             except TimeoutError:
                 raise AzureApiError(0, "", "there was no answer in time") from None
             except (httpx.TransportError, AzureError) as error:
-                raise AzureApiError(0, "", type(error).__name__) from None
+                raise not_connected(AzureApiError(0, "", type(error).__name__), error, to="Azure") from None
             except Exception:  # noqa: BLE001  - the SDK raises anything, a bare Exception too, where it cannot read it
                 raise AzureApiError(0, "", "its answer cannot be read") from None
 

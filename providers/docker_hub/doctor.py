@@ -47,7 +47,7 @@ async def _api(context: RunContext) -> list[Check]:
                 "API",
                 False,
                 f"{connection.url} answers: {error.summary}",
-                "Check the network and its proxies; see also https://www.dockerstatus.com",
+                error.fix or "Check the network and its proxies; see also https://www.dockerstatus.com",
             )
         ]
     return [

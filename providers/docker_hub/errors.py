@@ -56,4 +56,6 @@ def as_sentence(doing: str) -> Iterator[None]:
 
 def refused(error: ApiError, doing: str) -> StepFailed:
     """Convert an error to a sentence: Docker Hub refused to `doing`."""
-    return StepFailed(f"Docker Hub refused to {doing}: {error.summary}", code=error.problem_code)
+    return StepFailed(
+        f"Docker Hub refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code
+    )

@@ -29,7 +29,9 @@ def login_not_supplied() -> LoginMissing:
 def login_failed(user: str, error: HubApiError) -> StepFailed:
     """The login was refused, or not answered."""
     if error.status != 401:
-        return StepFailed(f"Docker Hub did not log {user} in: {error.summary}", code=error.problem_code)
+        return StepFailed(
+            f"Docker Hub did not log {user} in: {error.summary}", fix=error.fix, code=error.problem_code
+        )
     why = " (two-factor authentication is enabled)" if error.second_factor else ""
     return StepFailed(
         f"Docker Hub refuses the login of {user}{why}: {error.summary}",
@@ -65,7 +67,7 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
     return Problem(
         ProblemKind.SETUP,
         f"Docker Hub does not show {tokens} ({error.summary})",
-        "Run it again in a while",
+        error.fix or "Run it again in a while",
         step=StepRole.KEY,
         code=error.problem_code,
     )

@@ -57,7 +57,12 @@ async def _api(context: RunContext, instance: str) -> list[Check]:
     except GitlabApiError as error:
         if not error.unauthenticated:
             return [
-                Check("API", False, f"{url} answers: {error.summary}", "Check the network and its proxies")
+                Check(
+                    "API",
+                    False,
+                    f"{url} answers: {error.summary}",
+                    error.fix or "Check the network and its proxies",
+                )
             ]
         headers = {}
     return [Check("API", True, f"{url} answers"), *server_clock_checks(headers, "GitLab")]

@@ -54,7 +54,7 @@ async def _api(context: RunContext, host: str) -> list[Check]:
                 "API",
                 False,
                 f"{connection.url} answers: {error.summary}",
-                "Check the name of the Harbor, the network and its proxies",
+                error.fix or "Check the name of the Harbor, the network and its proxies",
             )
         ]
     if info.is_too_old:

@@ -60,4 +60,4 @@ def as_sentence(doing: str) -> Iterator[None]:
 
 def refused(error: ApiError, doing: str) -> StepFailed:
     """Convert an error to a sentence."""
-    return StepFailed(f"Harbor refused to {doing}: {error.summary}", code=error.problem_code)
+    return StepFailed(f"Harbor refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)

@@ -29,7 +29,9 @@ def login_failed(user: str, host: str, error: HarborApiError, *, auth_mode: str 
     if _is_of_another_server(error):
         return server_unreadable(host, error)
     if not error.unauthenticated:
-        return StepFailed(f"{host} did not log {user} in: {error.summary}", code=error.problem_code)
+        return StepFailed(
+            f"{host} did not log {user} in: {error.summary}", fix=error.fix, code=error.problem_code
+        )
     fix = f"Check the password: of a project administrator, {_ROBOT_LOGIN}."
     if auth_mode == "oidc_auth":
         # src/server/middleware/security/oidc_cli.go
@@ -50,7 +52,7 @@ def server_unreadable(host: str, error: HarborApiError) -> StepFailed:
             fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
             code=Code.HARBOR_UNSUITABLE,
         )
-    return StepFailed(f"{host} does not answer: {error.summary}", code=error.problem_code)
+    return StepFailed(f"{host} does not answer: {error.summary}", fix=error.fix, code=error.problem_code)
 
 
 def _is_of_another_server(error: HarborApiError) -> bool:
