@@ -7,8 +7,8 @@ import datetime as dt
 import pytest
 
 from bootstrap.testing.harness.world import World
-from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, READ_TOKEN
-from tests.harness.gitlab_state import NAME, akka_pulls, onboard, our_tokens
+from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
+from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens
 from tests.harness.terminal import Terminal
 
 
@@ -97,3 +97,58 @@ class TestAtATerminal:
             assert terminal.ended(60) == 3, terminal.text
         assert said in " ".join(terminal.text.split())
         assert gitlab.changes() == []
+
+
+def test_an_administrator_creates_a_group_s_token_in_whatever_role(gitlab: World) -> None:
+    gitlab.cloud.state.administrators.add("sam")  # a Maintainer of the group, which takes an Owner
+
+    done = onboard(gitlab, "--group", "acme", env=NO_IMAGE)
+
+    assert done.code == 0, done.text
+    assert len(our_tokens(gitlab, "acme")) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [f"{MAINTAINER_TOKEN} ", f" {MAINTAINER_TOKEN}", f"{MAINTAINER_TOKEN} glpat-2"],
+    ids=["after", "before", "within"],
+)
+def test_an_access_token_with_a_space_is_not_sent(gitlab: World, given: str) -> None:
+    done = onboard(gitlab, given=given)
+
+    assert done.code == 2, done.text
+    assert "holds a space" in done.err
+    assert not [call for call in gitlab.running.sandbox.log.calls if call.api == "gitlab"]
+
+
+def test_a_certificate_of_an_unknown_authority_is_named_at_once(gitlab: World) -> None:
+    """pullkey's own authorities do not have that of the emulator, as they lack that of a company."""
+    import certifi
+
+    done = onboard(gitlab, "--timeout", "100s", env={"SSL_CERT_FILE": certifi.where()})
+
+    assert done.code in (1, 3), done.text
+    said = " ".join(done.err.split())
+    assert "the TLS certificate of localhost" in said
+    assert "SSL_CERT_FILE=FILE" in said
+    assert "trying again" not in said
+    assert "PK-REGISTRY-CERTIFICATE" in said
+
+
+def test_an_instance_in_maintenance_mode_is_not_a_missing_role(gitlab: World) -> None:
+    gitlab.cloud.state.maintenance = True
+
+    done = onboard(gitlab)
+
+    assert done.code == 1, done.text
+    assert "maintenance mode" in done.err
+    assert "It takes the role" not in done.err
+
+
+def test_a_group_is_read_without_its_projects(gitlab: World) -> None:
+    """They are up to 200, of several kilobytes each, and showing them has a rate limit of its own."""
+    gitlab.cloud.state.deprecated_limited = True
+
+    done = onboard(gitlab, "--group", "acme", given=OWNER_TOKEN, env=NO_IMAGE)
+
+    assert done.code == 0, done.text

@@ -21,7 +21,7 @@ from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.rest_client import TIMEOUT, Reply, patiently
 from providers.gitlab import messages_login as messages
-from providers.gitlab.address import host_of_instance, url_of_calls
+from providers.gitlab.address import url_of_calls
 from providers.gitlab.answers import DeployToken, Namespace, NewToken, deploy_token, namespace, new_token
 from providers.gitlab.connection import Connection
 from providers.gitlab.errors import GitlabApiError, busy
@@ -40,6 +40,8 @@ class Login:
     refused: PullkeyError | None = None
     user: tuple[str, int] | None = None
     """Its user, once that was read."""
+    is_admin: bool = False
+    """Whether that is an administrator of the instance who acts as one, as far as it is shown."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, context: RunContext) -> Secret:
@@ -57,7 +59,8 @@ class Login:
                 self.secret = await context.ask_secret(f"The GitLab access token for {self.host}")
             if self.secret is None:
                 raise messages.login_not_supplied(self.host)
-            if not self.secret.reveal().isascii() or not self.secret.reveal().isprintable():
+            text = self.secret.reveal()
+            if not text.isascii() or not text.isprintable() or " " in text:
                 raise messages.login_invalid()
             return self.secret
 
@@ -100,6 +103,7 @@ class Gitlab:
             raise
         shown = answer.body if isinstance(answer.body, dict) else {}
         number = shown.get("id")
+        self.login.is_admin = shown.get("is_admin") is True
         return str(shown.get("username") or ""), number if isinstance(number, int) else 0
 
     async def scopes(self) -> Sequence[str]:
@@ -131,7 +135,10 @@ class Gitlab:
         Raises:
             GitlabApiError: it is not shown (`hidden`), or was moved (`location`).
         """
-        answer = await self._read("GET", f"{kind}s/{quote(str(reference), safe='')}")
+        # By default a group's answer has up to 200 of its projects, of several kilobytes each
+        # (lib/api/groups.rb, lib/api/entities/group_detail.rb).
+        query = {"with_projects": "false"} if kind == "group" else None
+        answer = await self._read("GET", f"{kind}s/{quote(str(reference), safe='')}", query=query)
         return namespace(kind, answer.body)
 
     async def moved_to(self, error: GitlabApiError) -> Namespace | None:
@@ -235,5 +242,5 @@ class Gitlab:
         except GitlabApiError as error:
             if not error.unauthenticated:
                 raise
-            self.login.refused = messages.login_refused(host_of_instance(self.instance), error)
+            self.login.refused = messages.login_refused(self.instance, error)
             raise self.login.refused from None

@@ -74,6 +74,13 @@ class GitlabApiError(ApiError):
         return self.status == HTTPStatus.CONFLICT and "lock" in self.message.lower()
 
     @property
+    def read_only(self) -> bool:
+        """The instance takes no changes: it is in maintenance mode
+        (gitlabhq/gitlabhq, lib/gitlab/middleware/read_only/controller.rb).
+        """
+        return self.forbidden and "read-only" in self.message.lower()
+
+    @property
     def lacks_scope(self) -> bool:
         return self.code == "insufficient_scope"
 
@@ -97,4 +104,4 @@ def busy(error: Exception) -> Delay | None:
 
 def refused(error: ApiError, doing: str) -> StepFailed:
     """Convert an error to a sentence."""
-    return StepFailed(f"GitLab refused to {doing}: {error.summary}", code=error.problem_code)
+    return StepFailed(f"GitLab refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)

@@ -23,7 +23,8 @@ def namespace_hidden(
     if error is not None and error.no_route:
         return StepFailed(
             f"{instance} does not answer as GitLab's API ({error.summary})",
-            fix="Name its URL, with its path where it has one: --gitlab https://HOST/PATH",
+            fix="If a proxy before it does not pass on the path of a project, name the project by its number. "
+            "Else name its URL, with its path where it has one: --gitlab https://HOST/PATH",
             code=Code.GITLAB_HOST,
         )
     fix = "Check its path, and that the user is a member"
@@ -101,7 +102,9 @@ def group_is_broad(path: str) -> Notice:
 
 def creation_refused(target: GitlabTarget, error: ApiError) -> StepFailed:
     failed = refused(error, f"create a deploy token of {target.called}")
-    if error.forbidden:
+    if isinstance(error, GitlabApiError) and error.read_only:
+        failed.fix = "This GitLab is in maintenance mode: run it again when that has ended."
+    elif error.forbidden:
         role = "Owner" if target.kind == "group" else "Maintainer"
         failed.fix = f"It takes the role {role} and an access token with the scope api."
     return failed

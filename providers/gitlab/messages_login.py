@@ -7,6 +7,7 @@ from bootstrap.model.errors import Problem, ProblemKind, StepFailed, UsageProble
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.registry import code_of
 from bootstrap.plugin.step import StepRole
+from providers.gitlab.address import host_of_instance
 from providers.gitlab.errors import GitlabApiError, LoginMissing
 
 
@@ -16,17 +17,18 @@ def login_not_supplied(host: str) -> LoginMissing:
 
 def login_invalid() -> UsageProblem:
     return UsageProblem(
-        "The supplied access token holds characters that none has",
+        "The supplied access token holds a space or other characters that none has",
         fix="Pass the token alone, in one line.",
         code=Code.SECRET_MALFORMED,
     )
 
 
-def login_refused(host: str, error: GitlabApiError) -> StepFailed:
+def login_refused(instance: str, error: GitlabApiError) -> StepFailed:
+    """`instance` is the URL of the instance."""
     return StepFailed(
-        f"{host} refuses the access token: {error.summary}",
+        f"{host_of_instance(instance)} refuses the access token: {error.summary}",
         fix="Check that it is of this GitLab instance, and that it has neither expired nor been revoked. "
-        f"Create one with the scope api at https://{host}/-/user_settings/personal_access_tokens",
+        f"Create one with the scope api at {instance}/-/user_settings/personal_access_tokens",
         code=Code.GITLAB_LOGIN_REFUSED,
     )
 

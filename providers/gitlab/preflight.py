@@ -58,10 +58,10 @@ async def _about_role(namespace: Namespace, gitlab: Gitlab, target: GitlabTarget
         if not error.forbidden:
             raise
         return messages.role_too_low(target, user, error.summary)
-    if namespace.kind != "group" or not number:
+    if namespace.kind != "group" or not number or gitlab.login.is_admin:
         return None
-    # A Maintainer sees a group's deploy tokens, and only an Owner creates them; an administrator is no
-    # member, and a custom role may be allowed to.
+    # A Maintainer sees a group's deploy tokens, and only an Owner creates them; an administrator of the
+    # instance may in any role, and a custom role may be allowed to.
     access = await gitlab.access_in_group(namespace.number, number)
     if access is None or access[0] >= OWNER or access[1]:
         return None

@@ -82,6 +82,10 @@ class GitlabApi:
 
     def _answering(self, handler: Answering) -> Answering:
         async def answer(request: web.Request) -> web.StreamResponse:
+            if self._state.maintenance and request.method != "GET":
+                # lib/gitlab/middleware/read_only/controller.rb
+                text = "You cannot perform write operations on a read-only instance"
+                return web.json_response({"message": text}, status=403)
             try:
                 return await handler(request)
             except ApiError as error:
@@ -100,7 +104,11 @@ class GitlabApi:
 
     async def _user(self, request: web.Request) -> web.Response:
         user = self._access.user(request, "read_user")
-        return web.json_response({"id": self._state.users[user], "username": user, "state": "active"})
+        # lib/api/users.rb: UserWithAdmin
+        admin = {"is_admin": True} if user in self._state.administrators else {}
+        return web.json_response(
+            {"id": self._state.users[user], "username": user, "state": "active", **admin}
+        )
 
     async def _own_token(self, request: web.Request) -> web.Response:
         token = self._access.token(request)
@@ -134,6 +142,10 @@ class GitlabApi:
 
     async def _show(self, request: web.Request, where: Namespace) -> web.Response:
         if where.kind == "group":
+            if self._state.deprecated_limited and request.query.get("with_projects") != "false":
+                # By default it shows the group's projects too, which is deprecated (lib/api/groups.rb)
+                # and has a rate limit of its own (lib/gitlab/rack_attack/request.rb).
+                return render_error(429, "", "")
             return web.json_response({"id": where.number, "full_path": where.path, "path": where.path})
         token = self._access.token(request)
         level = self._state.level(token.user, where.path) if token is not None else 0

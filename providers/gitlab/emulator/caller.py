@@ -80,7 +80,7 @@ class Access:
         found = self._state.find(kind, reference)
         moved = self._state.moved.get(reference) if kind == "project" else None
         where = found or (self._state.projects.get(moved) if moved else None)
-        level = self._state.level(token.user, where.path) if token is not None and where is not None else 0
+        level = self._state.may(token.user, where.path) if token is not None and where is not None else 0
         if where is None or (level < GUEST and not where.public):
             raise ApiError(404, message=f"404 {kind.capitalize()} Not Found")
         if found is None:
@@ -90,7 +90,7 @@ class Access:
     def at_least(self, request: web.Request, where: Namespace, level: int) -> None:
         """Refuse a caller whose role is lower."""
         user = self.user(request)
-        if self._state.level(user, where.path) < level and user not in self._state.custom_roles:
+        if self._state.may(user, where.path) < level and user not in self._state.custom_roles:
             raise ApiError(403, message="403 Forbidden")
 
     def _check_scope(self, request: web.Request, token: AccessToken, *enough: str) -> None:

@@ -87,6 +87,9 @@ class GitlabState:
         aliases: other hosts that lead to the registry.
         members: the access level of a user in a group or project, by its path.
         custom_roles: the users whose role is a custom one.
+        administrators: of the instance; they may do everything, whatever their role.
+        maintenance: whether the instance is in maintenance mode.
+        deprecated_limited: whether the rate limit of deprecated calls is reached.
         moved: the current project of a former path.
         banned: whether logins to the token service are refused, since too many have failed.
     """
@@ -102,6 +105,9 @@ class GitlabState:
     groups: dict[str, Namespace] = field(default_factory=dict)
     members: dict[tuple[str, str], int] = field(default_factory=dict)
     custom_roles: set[str] = field(default_factory=set)
+    administrators: set[str] = field(default_factory=set)
+    maintenance: bool = False
+    deprecated_limited: bool = False
     moved: dict[str, str] = field(default_factory=dict)
     registry_enabled: bool = True
     banned: bool = False
@@ -145,6 +151,10 @@ class GitlabState:
     def level(self, user: str, path: str) -> int:
         """The access level of a user, inherited ones included."""
         return max(self.members.get((user, above), 0) for above in _above(path))
+
+    def may(self, user: str, path: str) -> int:
+        """The access level whose permissions a user has: an administrator has all of them."""
+        return OWNER if user in self.administrators else self.level(user, path)
 
     def access_token(self, text: str) -> AccessToken | None:
         return next(
