@@ -164,6 +164,41 @@ def test_a_harbor_that_is_too_old(harbor: World, version: str) -> None:
     assert "pullkey onboard private" in said
 
 
+def test_a_certificate_of_an_unknown_authority_is_named_at_once(harbor: World) -> None:
+    """A Harbor mostly has its company's own authority."""
+    import certifi
+
+    said = " ".join(refused(harbor, "--timeout", "100s", env={"SSL_CERT_FILE": certifi.where()}).split())
+    assert f"the TLS certificate of {HOST} does not verify" in said
+    assert "SSL_CERT_FILE=FILE" in said
+    assert "PK-REGISTRY-CERTIFICATE" in said
+    assert "trying again" not in said
+
+
+def test_a_harbor_that_leads_to_another_host(harbor: World) -> None:
+    state_of(harbor).leads_to = "https://sso.example.com/login"
+    assert "it leads to sso.example.com" in refused(harbor)
+
+
+def test_a_project_that_was_deleted_meanwhile_is_not_an_old_harbor(harbor: World) -> None:
+    harbor.fault("harbor.CreateRobot=404")
+    done = onboard(harbor)
+    assert done.code == 1, done.text
+    assert "Harbor refused to create a robot account for the project shop: NOT_FOUND" in done.err
+    assert "Harbor 2.2" not in done.err
+
+
+def test_robot_accounts_with_many_permissions(harbor: World) -> None:
+    state = state_of(harbor)
+    for number in range(15):
+        everywhere = [
+            one for each in range(400) for one in pull_from(f"team-{each}", "repository:push", "tag:list")
+        ]
+        state.add_robot(f"everywhere-{number}", "system", 0, -1, everywhere)
+    done = onboard(harbor, "--project", "shop,press", "--user", "admin")
+    assert done.code == 0, done.text
+
+
 def test_a_policy_that_refuses_the_image_is_told_from_a_refused_credential(harbor: World) -> None:
     state_of(harbor).projects[1].refuses_images = "The image is not signed by cosign."
     done = onboard(harbor)

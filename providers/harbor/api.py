@@ -265,7 +265,8 @@ class Harbor:
                 seconds=self.context.deadline.clip(TIMEOUT),
             )
         except HarborApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND and path == "/robots":
+            # A project that no longer exists has the code NOT_FOUND; a path that does not exist has none.
+            if error.status == HTTPStatus.NOT_FOUND and path == "/robots" and not error.code:
                 raise messages.server_too_old(self.host) from None
             raise
 

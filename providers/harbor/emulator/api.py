@@ -54,6 +54,8 @@ class HarborApi:
             if path.startswith("/robots") and not self._state.has_robots:
                 body = {"code": 404, "message": f"path {request.path} was not found"}
                 return web.json_response(body, status=404)
+            if self._state.leads_to:
+                return web.Response(status=302, headers={"Location": self._state.leads_to})
             if self._state.read_only and request.method != "GET":
                 return errors(403, "DENIED", _READ_ONLY)
             try:

@@ -111,6 +111,7 @@ class HarborState:
         auth_mode: `db_auth`, or `oidc_auth`, in which users have a CLI secret for a few paths.
         read_only: whether everything but reads is refused.
         has_robots: whether `/api/v2.0/robots` exists, as it does from 2.2.
+        leads_to: where a proxy before the API redirects every call; "" for nowhere.
     """
 
     def __init__(self, sandbox: Sandbox, host: str) -> None:
@@ -120,6 +121,7 @@ class HarborState:
         self.version = "v2.15.2-3b8a6c1e"
         self.auth_mode = "db_auth"
         self.read_only = False
+        self.leads_to = ""
         self.has_robots = True
         self.users: dict[str, User] = {}
         self.projects: dict[int, Project] = {}
