@@ -223,6 +223,20 @@ def test_a_redirect_is_not_followed_with_the_password(registry: Registry) -> Non
     assert registry.got_password == [f"{HOST}/token"]
 
 
+def test_a_token_service_that_has_moved_on_its_host_is_followed(registry: Registry) -> None:
+    registry.token, registry.location = [(308, ""), (200, '{"token": "t"}')], "/token?moved=1&service=x"
+    assert run_exchange().verdict is Verdict.PULLS
+    assert registry.got_password == [f"{HOST}/token"] * 2
+    assert registry.queries[1]["moved"] == "1"
+
+
+def test_a_token_service_without_tls_is_the_operator_s_to_correct(registry: Registry) -> None:
+    registry.ping = (401, f'Bearer realm="http://{HOST}/service/token",service="harbor-registry"', "")
+    attempt = run_exchange()
+    assert "without TLS" in attempt.detail
+    assert "external_url" in attempt.fix
+
+
 @pytest.mark.parametrize(
     ("ping", "verdict"),
     [

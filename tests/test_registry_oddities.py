@@ -60,6 +60,14 @@ def test_a_place_that_cannot_be_reached(odd: World, asked: str, where: str) -> N
     refused_in_a_sentence(odd)
 
 
+def test_a_token_service_with_a_user_that_no_url_has(odd: World) -> None:
+    """The sign would be taken for a slash by those who normalise it, and then for the end of the host."""
+    odd.cloud.realm = f"https://\u2100@{HOST}/token"
+    done = onboard(odd)
+    assert done.code == 0, done.text
+    assert "does not expect" not in done.text
+
+
 def test_another_challenge_after_each_token(odd: World) -> None:
     number = itertools.count()
     odd.cloud.manifest = lambda _: says(

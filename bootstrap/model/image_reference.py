@@ -61,6 +61,10 @@ def parse_reference(text: str, *, where: str) -> ImageReference:
         raise UsageProblem(f"{where} must be https, or have no scheme: {text!r}")
     bare = (rest if separator else text).rstrip("/")
     authority, _, path = bare.partition("/")
+    if authority.startswith("["):
+        raise UsageProblem(
+            f"{where} begins with an IPv6 address: {text!r}", fix="Name the registry by its host name."
+        )
     host, colon, port = authority.lower().partition(":")
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
         # The text after the colon may be a password: do not repeat it.

@@ -203,7 +203,12 @@ class Exchange:
             scope = f"repository:{self._probe.repository}:pull" if self._probe.repository else ""
         query = {name: text for name, text in (("service", challenge.service), ("scope", scope)) if text}
         url = httpx.URL(challenge.realm).copy_merge_params(query)
-        answer = await self._client.get(url, authorization=self._secrets.basic, accept="application/json")
+        answer = await self._get_token(url)
+        for _ in range(MOST_REDIRECTS):
+            to = redirect_target(answer)
+            if to is None or to.netloc != url.netloc:
+                break  # as pullers do, the credential goes along to the same host only (Go, net/http)
+            answer = await self._get_token(to)
         if answer.status >= 300:
             return self._no_token(answer, scope=scope)
         try:
@@ -215,6 +220,9 @@ class Exchange:
             return messages.no_valid_token()
         self._secrets.add(Secret(token))
         return token
+
+    async def _get_token(self, url: httpx.URL) -> Answer:
+        return await self._client.get(url, authorization=self._secrets.basic, accept="application/json")
 
     def _no_token(self, answer: Answer, *, scope: str) -> PullAttempt:
         if (passing := passing_failure(answer, self._secrets.clean)) is not None:

@@ -152,6 +152,12 @@ _SHARED = frozenset(
 
 _LONGEST_NAME = 253  # RFC 1035, 2.3.4
 
+# Common behind a proxy that ends TLS (goharbor/harbor issue 3933; moby/moby issue 38662).
+_PLAINTEXT = (
+    "The credential was not sent: Akka would send it unencrypted too. Have the registry's operator set its "
+    "external address to https (Harbor: external_url; behind a proxy: the header X-Forwarded-Proto)."
+)
+
 # Of these each customer has one name, with registry and token service at or below it.
 _ONE_NAME_EACH = ("gitlab-dedicated.com", "gitlab-dedicated.us")
 
@@ -168,9 +174,13 @@ def refusal_of(host: str, realm: str, token_host: str | None = None) -> PullAtte
         url = httpx.URL(realm)
     except httpx.InvalidURL:
         return PullAttempt(Verdict.UNTRUSTED, f"{host} names a token service that is not a URL")
+    if not (url.scheme and url.raw_host):
+        return PullAttempt(Verdict.UNTRUSTED, f"{host} names a token service that is not a URL")
     if url.scheme != "https":
         return PullAttempt(
-            Verdict.UNTRUSTED, f"{host} wants the credential sent without TLS, to {one_line(realm, 100)}"
+            Verdict.UNTRUSTED,
+            f"{host} wants the credential sent without TLS, to {one_line(realm, 100)}",
+            _PLAINTEXT,
         )
     # Not `url.host`, which is written out in Unicode.
     other = url.raw_host.decode("ascii", "replace")

@@ -157,6 +157,15 @@ def password_with_control_character() -> UsageProblem:
     )
 
 
+def password_in_lines() -> UsageProblem:
+    """A key file of JSON, as Yandex Cloud's registry takes for the user `json_key`."""
+    return UsageProblem(
+        "The password is JSON of several lines, and a password has one",
+        fix="Pass the file in one line, which is the same to a registry: jq -c . FILE | pullkey ...",
+        code=Code.SECRET_MALFORMED,
+    )
+
+
 def password_with_spaces_around() -> UsageProblem:
     return UsageProblem(
         "The password begins or ends with a space, probably from pasting",

@@ -7,12 +7,12 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from bootstrap.model.credential import Credential
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.http import httpx
 from bootstrap.plugin.registry import Challenge, Confidential
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Notice, PreflightFindings
@@ -140,12 +140,16 @@ def _is_local(host: str) -> bool:
 
 def is_of_gitlab(challenge: Challenge) -> bool:
     """Whether it is GitLab's (gitlabhq/gitlabhq, doc/administration/packages/container_registry.md)."""
-    return challenge.service == "container_registry" and urlsplit(challenge.realm).path.endswith("/jwt/auth")
+    return challenge.service == "container_registry" and _path_of(challenge.realm).endswith("/jwt/auth")
 
 
 def is_of_harbor(challenge: Challenge) -> bool:
     """Whether it is Harbor's (goharbor/harbor, src/server/middleware/v2auth/auth.go, and
     src/core/service/token/creator.go for the name of its service).
     """
-    path = urlsplit(challenge.realm).path
-    return challenge.service == "harbor-registry" and path.endswith("/service/token")
+    return challenge.service == "harbor-registry" and _path_of(challenge.realm).endswith("/service/token")
+
+
+def _path_of(realm: str) -> str:
+    """The path of a token service; read as where the credential may go was decided (`registry/trust.py`)."""
+    return httpx.URL(realm).path

@@ -86,7 +86,7 @@ def expiry_of(password: Secret, *, now: dt.datetime) -> dt.datetime | None:
     """
     text = password.reveal()
     if not text.isprintable():
-        raise messages.password_with_control_character()
+        raise messages.password_in_lines() if _object(text) else messages.password_with_control_character()
     if text != text.strip():
         raise messages.password_with_spaces_around()
     if text.startswith("ya29."):
