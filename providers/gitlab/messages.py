@@ -23,7 +23,7 @@ def namespace_hidden(
     if error is not None and error.no_route:
         return StepFailed(
             f"{instance} does not answer as GitLab's API ({error.summary})",
-            fix="If a proxy before it does not pass on the path of a project, name the project by its number. "
+            fix="If a proxy before it does not pass on a project's path, name the project by its number. "
             "Else name its URL, with its path where it has one: --gitlab https://HOST/PATH",
             code=Code.GITLAB_HOST,
         )
