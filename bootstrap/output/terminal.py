@@ -125,7 +125,7 @@ def fold_command(command: str, width: int | None, *, indent: str = "") -> list[s
     """The lines of a command; one that is too long for a terminal continues after a backslash, so that it
     can be copied.
 
-    >>> fold_command("az ad app create --display-name 'akka reader'", 24)
+    >>> fold_command("az ad app create --display-name 'akka reader'", 34)
     ['az ad app create \\\\', "    --display-name 'akka reader'"]
     """
     found = []
