@@ -38,13 +38,36 @@ def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
     return since is None or clock.now() - since >= grace
 
 
-class DeleteReplacedKey(Step):
+class _ReplacedKeyStep(Step):
+    """A step that ends the use of one key, which Akka does not hold by then."""
+
+    quiet = True
+
+    def __init__(
+        self,
+        session: Session,
+        context: RunContext,
+        *,
+        key_pending: Callable[[], Awaitable[bool]],
+        others_hold: OthersHold,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._key_pending = key_pending
+        self._others_hold = others_hold
+        self.permissions = session.retire_permissions
+        self._key_id = ""
+
+    def script(self) -> Script:
+        return Script(do=self._session.key.delete_command(self._key_id))
+
+
+class DeleteReplacedKey(_ReplacedKeyStep):
     """Deletes the key that an earlier rotation replaced, once its grace period is over or another key is to
     be replaced.
     """
 
     name = CLEAR
-    quiet = True
 
     def __init__(
         self,
@@ -55,13 +78,8 @@ class DeleteReplacedKey(Step):
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
     ) -> None:
-        self._session = session
-        self._context = context
+        super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
-        self._key_pending = key_pending
-        self._others_hold = others_hold
-        self.permissions = session.retire_permissions
-        self._key_id = ""
 
     @property
     def title(self) -> str:
@@ -103,11 +121,8 @@ class DeleteReplacedKey(Step):
         gone = not await self._session.key.delete(self._key_id)
         return _deleted(self._key_id, gone=gone)
 
-    def script(self) -> Script:
-        return Script(do=self._session.key.delete_command(self._key_id))
 
-
-class RetireReplacedKey(Step):
+class RetireReplacedKey(_ReplacedKeyStep):
     """Retires the key that Akka held, after Akka holds the new one in every region.
 
     It never fails the run: Akka has a key that pulls, and a key that could not be retired is left over, with
@@ -115,7 +130,6 @@ class RetireReplacedKey(Step):
     """
 
     name = RETIRE
-    quiet = True
     after = ("handoff",)
 
     def __init__(
@@ -128,17 +142,12 @@ class RetireReplacedKey(Step):
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
     ) -> None:
-        self._session = session
-        self._context = context
+        super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
         self._overlap = overlap
         self._link: KeyRef | None = None
         self._holder = ""
         """Another credential that has the same key."""
-        self._key_pending = key_pending
-        self._others_hold = others_hold
-        self.permissions = session.retire_permissions
-        self._key_id = ""
 
     @property
     def title(self) -> str:
@@ -197,9 +206,6 @@ class RetireReplacedKey(Step):
             left = messages.key_not_retired(key_id, error, session.key.delete_command(key_id))
             return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
         return _done_saying(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
-
-    def script(self) -> Script:
-        return Script(do=self._session.key.delete_command(self._key_id))
 
 
 def _done_saying(text: str) -> Done:
