@@ -149,6 +149,12 @@ class KeyKind(Keys, CloudStep, Generic[K, N]):
         """Whether this run created the identity."""
         return False
 
+    async def why_unchecked(self) -> str:
+        """Why the key that Akka holds is not looked at, as "not checked at CLOUD without a login"; "" if it
+        is.
+        """
+        return ""
+
     def unusable_reason(self, shown: K) -> str:
         """Why a key cannot be used, as the end of "the key that Akka holds, ID, ..."; "" if it can."""
         return self.facts_of(shown).why_unusable

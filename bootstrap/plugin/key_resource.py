@@ -177,6 +177,8 @@ class KeyResource(KeyKind[K, N]):
         link, reason = await usable_key(self._of)
         if link is None:
             return StepStatus(State.MISSING, reason)
+        if unchecked := await self.why_unchecked():
+            return StepStatus(State.DONE, f"Akka holds {self.held_as(link.key_id)}; {unchecked}")
         if self.keeps_list:
             # A lagging list may not show it yet; it must not count as new when a later list does.
             self.before = sorted({*(self.before or ()), link.key_id})

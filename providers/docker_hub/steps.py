@@ -176,13 +176,8 @@ class CreatedToken(KeyResource[Token, NewToken]):
         unread = [name for name in self._target.repositories if name not in shown.repositories]
         return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
 
-    async def look_now(self) -> StepStatus:
-        link, _ = await usable_key(self._of)
-        if link is not None and not self._hub.has_login:
-            return StepStatus(
-                State.DONE, f"Akka holds token {link.key_id}; not checked at Docker Hub without a login"
-            )
-        return await super().look_now()
+    async def why_unchecked(self) -> str:
+        return "" if self._hub.has_login else "not checked at Docker Hub without a login"
 
     async def prepare(self) -> None:
         if self._target.organization and not self._repositories:

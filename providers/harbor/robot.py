@@ -14,7 +14,6 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere, other_than
@@ -151,20 +150,18 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         missing = [name for name in self._target.projects if not shown.pulls(name)]
         return f"may not pull from {', '.join(missing)}" if missing else ""
 
+    async def why_unchecked(self) -> str:
+        return "" if await self._harbor.may_look() else "not checked at Harbor without a login"
+
     async def look_now(self) -> StepStatus:
-        link, _ = await usable_key(self._of)
-        if link is not None and not await self._harbor.may_look():
-            return StepStatus(
-                State.DONE, f"Akka holds {self.held_as(link.key_id)}; not checked at Harbor without a login"
-            )
         found = await super().look_now()
         held = await self._of.context.held_credential()
-        if found.state is State.DONE and held is not None and held.username not in ("", self._recorded_name):
-            return StepStatus(
-                State.MISSING,
-                messages.renamed(link.key_id if link else "", self._recorded_name, held.username),
-            )
-        return found
+        if found.state is not State.DONE or held is None or not self._recorded_name:
+            return found
+        if held.username in ("", self._recorded_name):
+            return found
+        key_id = held.link.key_id if held.link is not None else ""
+        return StepStatus(State.MISSING, messages.renamed(key_id, self._recorded_name, held.username))
 
     async def prepare(self) -> None:
         if not self._projects:
