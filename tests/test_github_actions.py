@@ -132,13 +132,16 @@ def keys(world: World) -> set[str]:
         ("  ::add-mask::shop", "  : :add-mask::shop"),
         ("refused: ##[add-mask]shop", "refused: ## [add-mask]shop"),
         ("what\n::error::it", "what\n: :error::it"),
+        ("##VSO[task.setvariable variable=a]b", "## VSO[task.setvariable variable=a]b"),
         ("a::b # [c]", "a::b # [c]"),
     ],
 )
 def test_a_text_of_others_is_no_command_of_the_workflow(
     text: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By actions/runner, src/Runner.Common/ActionCommand.cs: `::` first in a line, or `##[` in it."""
+    """By actions/runner, src/Runner.Common/ActionCommand.cs: `::` first in a line, or `##[` in it. Azure
+    Pipelines reads `##vso[`.
+    """
 
     def printed() -> list[str]:
         out = [io.StringIO() for _ in range(3)]
@@ -148,8 +151,12 @@ def test_a_text_of_others_is_no_command_of_the_workflow(
         return [one.getvalue() for one in out]
 
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("TF_BUILD", raising=False)
     assert printed() == [f"{text}\n"] * 3
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert printed() == [f"{shown}\n"] * 3
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    monkeypatch.setenv("TF_BUILD", "True")  # Azure Pipelines
     assert printed() == [f"{shown}\n"] * 3
 
 

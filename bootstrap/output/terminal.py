@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 NARROWEST, _DEFAULT = 40, 80
 _SPACED = re.compile("( *)([^ ]+)")
-_WORKFLOW_COMMAND = re.compile(r"^(\s*:)(?=:)|(##)(?=\[)")
+_WORKFLOW_COMMAND = re.compile(r"^\s*:(?=:)|##(?=(?:vso)?\[)", re.IGNORECASE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -150,12 +150,12 @@ def say(text: str, stream: TextIO, *, further: int = 2) -> None:
 def lines_for(stream: TextIO, text: str, *, further: int = 2) -> list[str]:
     """The lines of a text for the user: folded for a terminal.
 
-    In GitHub Actions a text from Akka, a cloud or a registry must not be read as a command of the workflow,
-    such as `::stop-commands::`: the runner finds `::` at the start of a line, and `##[` anywhere in it
-    (src/Runner.Common/ActionCommand.cs of actions/runner).
+    In GitHub Actions and Azure Pipelines, a text from Akka, a cloud or a registry must not be read as a
+    command of the job, such as `::stop-commands::`: GitHub finds `::` at the start of a line and `##[`
+    anywhere in it (src/Runner.Common/ActionCommand.cs of actions/runner), Azure `##vso[` anywhere.
     """
     lines = fold(text, width_of(stream), further=further)
-    if os.environ.get("GITHUB_ACTIONS") != "true":
+    if os.environ.get("GITHUB_ACTIONS") != "true" and not os.environ.get("TF_BUILD"):
         return lines
     return [_WORKFLOW_COMMAND.sub(lambda found: f"{found[0]} ", line) for line in lines]
 
