@@ -22,7 +22,7 @@ from bootstrap.engine.pull_check import why_it_does_not_pull
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import Problem, PullkeyError, Refused, UsageProblem, problem_of
+from bootstrap.model.errors import Problem, PullkeyError, Refused, StepFailed, UsageProblem, problem_of
 from bootstrap.model.pull import PullAttempt, Verdict
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
@@ -319,8 +319,13 @@ class Preflight:
             )
 
         # One answer for all targets of a host.
-        of_host = context.shared.get(("challenge", host, token_host), lambda: AsyncOnce(ask))
-        answered = await of_host()
+        of_host = context.shared.get(
+            ("challenge", host, token_host), lambda: AsyncOnce(ask, deadline=context.deadline)
+        )
+        try:
+            answered = await of_host()
+        except StepFailed as error:
+            return PullAttempt(Verdict.UNREACHABLE, error.what)
         if isinstance(answered, PullAttempt):
             of_host.invalidate()
             return answered.cleaned(self._session.redact)

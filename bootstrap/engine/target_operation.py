@@ -148,7 +148,9 @@ class TargetOperation(Operation):
     def _holders(self) -> AsyncOnce[KeyHolders]:
         return self.context.shared.get(
             ("akka", "holders of keys", self.akka.scope.context),
-            lambda: AsyncOnce(lambda: key_holders(self.akka), passing=lambda _: True),
+            lambda: AsyncOnce(
+                lambda: key_holders(self.akka), passing=lambda _: True, deadline=self.context.deadline
+            ),
         )
 
     async def _place(self) -> str:

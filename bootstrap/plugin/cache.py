@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bootstrap.plugin import messages
+
+if TYPE_CHECKING:
+    from bootstrap.model.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -17,27 +23,38 @@ class AsyncOnce(Generic[T]):
     Args:
         ask: sends the request.
         passing: whether an error is transient, so that the next caller sends the request again.
+        deadline: of the run, for an answer that several targets share. The request then has time of its own
+            (`Deadline.begin`), and each caller waits for it as long as its own time lasts.
     """
 
     def __init__(
         self,
         ask: Callable[[], Coroutine[Any, Any, T]],
         passing: Callable[[BaseException], bool] = lambda _: False,
+        *,
+        deadline: Deadline | None = None,
     ) -> None:
         self._ask = ask
         self._passing = passing
+        self._deadline = deadline
         self._task: asyncio.Task[T] | None = None
 
     def start(self) -> asyncio.Task[T]:
         """Start the call in advance. A failure is raised to those who await the answer."""
         if self._task is None or self._failed_in_passing(self._task):
-            self._task = asyncio.create_task(self._ask())
+            self._task = asyncio.create_task(self._ask_in_time())
             self._task.add_done_callback(_heard)
         return self._task
 
     def __call__(self) -> Awaitable[T]:
         # Cancelling one caller must not cancel the request of the others.
-        return asyncio.shield(self.start())
+        answer = asyncio.shield(self.start())
+        return answer if self._deadline is None or answer.done() else _within(self._deadline, answer)
+
+    async def _ask_in_time(self) -> T:
+        if self._deadline is not None:
+            self._deadline.begin()
+        return await self._ask()
 
     def _failed_in_passing(self, task: asyncio.Task[T]) -> bool:
         if not task.done() or task.cancelled():
@@ -47,6 +64,21 @@ class AsyncOnce(Generic[T]):
 
     def invalidate(self) -> None:
         self._task = None
+
+
+async def _within(deadline: Deadline, answer: asyncio.Future[T]) -> T:
+    """The answer, if it comes within the caller's own time.
+
+    Raises:
+        StepFailed: it does not; the request continues for the others.
+    """
+    try:
+        async with asyncio.timeout(deadline.clip(math.inf)) as limit:
+            return await answer
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise messages.no_answer_in_time() from None
 
 
 def _heard(task: asyncio.Task[Any]) -> None:

@@ -69,7 +69,8 @@ class Shared:
         Args:
             key: all providers share one space: it is a text that begins with the provider's name, or a tuple
                 that does.
-            make: creates the entry, without waiting. An answer of the cloud is kept as an `AsyncOnce`.
+            make: creates the entry, without waiting. An answer of the cloud is kept as an `AsyncOnce` with
+                the run's deadline.
 
         Raises:
             TypeError: the entry has a `close` that is not async.

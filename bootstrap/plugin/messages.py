@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import UsageProblem
+from bootstrap.model.errors import StepFailed, UsageProblem
 from bootstrap.model.text import did_you_mean, listed, one_line, sentence
 
 # -- why a provider cannot be used: the end of a sentence ----------------------------------------------------
@@ -67,6 +67,15 @@ def does_not_answer(question: str, error: Exception) -> str:
 
 
 # -- errors --------------------------------------------------------------------------------------------------
+
+
+def no_answer_in_time() -> StepFailed:
+    """A call that several targets share takes longer than the time of one that waits for it."""
+    return StepFailed(
+        "There was no answer within --timeout",
+        fix="Run it again with a longer --timeout.",
+        code=Code.TIMEOUT,
+    )
 
 
 def provider_unknown(name: str, known: Sequence[str]) -> UsageProblem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
+from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.cache import AsyncOnce
 from providers.acr.errors import AzureApiError
 
@@ -21,12 +22,14 @@ def _is_transient(error: BaseException) -> bool:
 class Facts:
     """Cached answers by key; after a change, `invalidate` discards them."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
         self._answers: dict[Hashable, AsyncOnce[Any]] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the cached answer or refusal; call `ask` the first time."""
-        answer: T = await self._answers.setdefault(key, AsyncOnce(ask, _is_transient))()
+        once = AsyncOnce(ask, _is_transient, deadline=self._deadline)
+        answer: T = await self._answers.setdefault(key, once)()
         return answer
 
     def invalidate(self) -> None:

@@ -68,12 +68,12 @@ class Azure:
         self._trace = trace
         self._login: Login | None = None
         self._transport: HttpxTransport | None = None
-        self._facts = Facts()
+        self._facts = Facts(deadline)
         self.searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
-        self._logged_in = AsyncOnce(self._open)
+        self._logged_in = AsyncOnce(self._open, deadline=deadline)
         self._importing = AsyncOnce(lambda: imported(import_clients))
-        self._managing = AsyncOnce(self._manage)
-        self._in_directory = AsyncOnce(self._enter_directory)
+        self._managing = AsyncOnce(self._manage, deadline=deadline)
+        self._in_directory = AsyncOnce(self._enter_directory, deadline=deadline)
         self.clock_ahead: float | None = None
         self.manager_claims: Mapping[str, Any] = {}
         self.graph_claims: Mapping[str, Any] = {}

@@ -55,8 +55,8 @@ class GraphClient:
         self._login = login
         self.url = url
         self.scope = scope
-        self._facts = Facts()
-        self._policies = Facts()  # which no run of ours changes
+        self._facts = Facts(deadline)
+        self._policies = Facts(deadline)  # which no run of ours changes
         self._trace = trace
         self._deadline = deadline
         host = urlsplit(url).hostname or ""

@@ -81,7 +81,8 @@ class RegistrySession(Session):
     async def image_reader(self) -> Credential | None:
         registry, cloud = await self.registry(), self.cloud
         login = self.context.shared.get(
-            ("acr login", registry.login_server), lambda: AsyncOnce(lambda: cloud.registry_login(registry))
+            ("acr login", registry.login_server),
+            lambda: AsyncOnce(lambda: cloud.registry_login(registry), deadline=self.context.deadline),
         )
         return await login()
 

@@ -95,7 +95,8 @@ class Login:
 
         Raises:
             LoginMissing, UsageProblem: see `ask`.
-            StepFailed: the login was refused. It is not tried again, since that may lock the account.
+            StepFailed: the login was refused, and is not tried again, since that may lock the account; or it
+                was not answered.
         """
         async with self._lock:
             if self.refused is not None:
@@ -105,8 +106,10 @@ class Login:
                 try:
                     self._bearer = await hub.log_in(self.user, secret)
                 except HubApiError as error:
-                    self.refused = messages.login_failed(self.user, error)
-                    raise self.refused from None
+                    failed = messages.login_failed(self.user, error)
+                    if not error.unanswered:
+                        self.refused = failed
+                    raise failed from None
             return self._bearer
 
 

@@ -51,7 +51,7 @@ class AccountSession(Session):
         self.target = target
         self.context = context
         self.cloud = shared_cloud(context, target.impersonate)
-        self.facts = shared_facts(context.shared, self.cloud)
+        self.facts = shared_facts(context, self.cloud)
         self.changes = shared_changes(context.shared, self.cloud, self.facts)
         # Created by this run or a recent one: some of Google's servers may not know it yet.
         self.account_is_new = False

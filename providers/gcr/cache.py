@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.cache import AsyncOnce
-from bootstrap.plugin.context import RunContext, Shared
+from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Present, Unknown, confirm_absent, read_until_shown
 from providers.gcr import messages_keys
 from providers.gcr.cloud import GoogleCloud
@@ -17,18 +17,19 @@ from providers.gcr.errors import GoogleApiError
 class Facts:
     """Memoised reads by resource. All callers of one read get the same answer, or the same error."""
 
-    def __init__(self, cloud: GoogleCloud) -> None:
+    def __init__(self, cloud: GoogleCloud, deadline: Deadline) -> None:
         self._cloud = cloud
+        self._deadline = deadline
         # What a run changes: accounts, keys, policies.
         self._state: dict[Hashable, AsyncOnce[Any]] = {}
         # What it only reads: projects, repositories, permissions, constraints.
         self._environment: dict[Hashable, AsyncOnce[Any]] = {}
 
     def _of_state(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._state.setdefault(key, AsyncOnce(ask, is_temporary))
+        return self._state.setdefault(key, AsyncOnce(ask, is_temporary, deadline=self._deadline))
 
     def _once_per_command(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._environment.setdefault(key, AsyncOnce(ask, is_temporary))
+        return self._environment.setdefault(key, AsyncOnce(ask, is_temporary, deadline=self._deadline))
 
     def invalidate(self) -> None:
         """Forget all answers."""
@@ -149,8 +150,8 @@ def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
     )
 
 
-def shared_facts(shared: Shared, cloud: GoogleCloud) -> Facts:
-    return shared.get(("gcr-facts", cloud.login.impersonate), lambda: Facts(cloud))
+def shared_facts(context: RunContext, cloud: GoogleCloud) -> Facts:
+    return context.shared.get(("gcr-facts", cloud.login.impersonate), lambda: Facts(cloud, context.deadline))
 
 
 def is_temporary(error: BaseException) -> bool:

@@ -58,7 +58,7 @@ async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, 
     """See `bootstrap.plugin.provider.Provider.locate`."""
     google = shared_cloud(context, impersonated(login))
     await google.login.connect()
-    search = _Search(held, shared_facts(context.shared, google))
+    search = _Search(held, shared_facts(context, google))
     try:
         return await search.target(login.get("image"), google.login.impersonate)
     except GoogleApiError as error:

@@ -91,7 +91,7 @@ class GoogleLogin:
     def __init__(self, impersonate: str, deadline: Deadline) -> None:
         self.impersonate = impersonate
         self._deadline = deadline
-        self.connect = AsyncOnce(self._connect)
+        self.connect = AsyncOnce(self._connect, deadline=deadline)
         self.credentials: Any = None
         self.default_project: str | None = None
         self.skew: dt.timedelta | None = None

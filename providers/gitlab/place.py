@@ -122,7 +122,11 @@ class Place:
         named = target.path or target.number or target.repository
         found = self._context.shared.get(
             ("gitlab-namespace", gitlab.instance, target.kind, named),
-            lambda: AsyncOnce(lambda: _namespace_of(target, gitlab), passing=lambda _: True),
+            lambda: AsyncOnce(
+                lambda: _namespace_of(target, gitlab),
+                passing=lambda _: True,
+                deadline=self._context.deadline,
+            ),
         )
         namespace = await found()
         target.seen.update(path=namespace.path, number=str(namespace.number))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
@@ -73,7 +74,7 @@ class Login:
 
         Raises:
             LoginMissing, UsageProblem: the same as `ask`.
-            StepFailed: the login is refused; it is not tried twice.
+            StepFailed: the login is refused, and not tried twice; or it is not answered.
         """
         async with self._lock:
             if self.refused is not None:
@@ -83,7 +84,8 @@ class Login:
                 try:
                     await attempt(header)
                 except PullkeyError as error:
-                    self.refused = error
+                    if error.code is not Code.CLOUD_UNAVAILABLE:
+                        self.refused = error
                     raise
                 self._tried = True
             return header
