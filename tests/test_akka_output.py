@@ -16,10 +16,15 @@ from hypothesis import strategies as st
 from bootstrap.akka import project
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.output import Unreadable, parse_credentials
+from bootstrap.akka.records import all_records
+from bootstrap.akka.refusals import ChangeRefused
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import StepFailed
+from bootstrap.model.key_ref import KeyRef
+from bootstrap.model.secret import Secret
 
 HELD = HeldCredential(
     "docker-credentials", "https://us-docker.pkg.dev", "_json_key", "user@example.com", "OK"
@@ -42,6 +47,9 @@ docker-credentials  OK      https://us-docker.pkg.dev     user@example.com  _jso
         json.dumps(
             [{**vars(HELD), "name": "projects/1/dockercredentials/docker-credentials", "more": {"a": 1}}]
         ),
+        json.dumps({"next_page_token": None, "credentials": [vars(HELD)]}),
+        json.dumps({"warnings": [], "rows": [vars(HELD)]}),
+        json.dumps({"regions": [{"name": "eu"}], "credentials": [vars(HELD)]}),
         "A new version of the Akka CLI is available\n\n" + json.dumps([vars(HELD)], indent=2),
         "A new version of the Akka CLI is available\n\n" + GUIDE,
     ],
@@ -51,7 +59,16 @@ def test_every_form_that_is_known_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["null", "[]", "{}", '{"items": null}', "No credentials found.", "NAME STATUS SERVER"]
+    "text",
+    [
+        "null",
+        "[]",
+        "{}",
+        '{"items": null}',
+        '{"items": [], "total": 0}',
+        "No credentials found.",
+        "NAME STATUS SERVER",
+    ],
 )
 def test_nothing_is_an_empty_list(text: str) -> None:
     assert parse_credentials(text) == []
@@ -69,6 +86,12 @@ def test_nothing_is_an_empty_list(text: str) -> None:
         "<html>",
         '{"items": {"0": []}}',
         '[{"server": "x"}]',
+        '{"level": "warn", "error": null}',
+        '{"eu": [{"name": "a"}], "us": [{"name": "b"}]}',
+        '{"credentials": [], "errors": ["permission denied"]}',
+        "No valid login found",
+        "No context selected. Run: akka auth login",
+        "Error: not logged in",
         "~~ (c) nobody documented this",
     ],
 )
@@ -89,6 +112,82 @@ def test_silence_as_json_is_believed_only_where_the_text_form_is_silent_too(
     akka = AkkaCli(AkkaScope(), Deadline(10), lambda _: None, str(program))
 
     assert asyncio.run(akka.credentials()) == held
+
+
+def _akka(tmp_path: Path, script: str) -> AkkaCli:
+    """A CLI that is a shell script; `$*` are its arguments."""
+    program = tmp_path / "akka"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return AkkaCli(AkkaScope(), Deadline(10), lambda _: None, str(program))
+
+
+def test_an_error_beside_silence_is_not_an_empty_list(tmp_path: Path) -> None:
+    akka = _akka(tmp_path, "echo 'Your login has expired' >&2")
+    with pytest.raises(StepFailed, match="Your login has expired"):
+        asyncio.run(akka.credentials())
+
+
+def test_colours_are_not_part_of_what_is_printed(tmp_path: Path) -> None:
+    coloured = GUIDE.replace("NAME  ", "\033[1mNAME\033[0m  ").replace("OK", "\033[32mOK\033[0m")
+    (tmp_path / "text").write_text(coloured)
+    akka = _akka(tmp_path, f'case "$*" in *json*) exit 1 ;; *) cat {tmp_path}/text ;; esac')
+    assert asyncio.run(akka.credentials()) == [HELD]
+
+
+def test_the_project_is_found_behind_a_notice(tmp_path: Path) -> None:
+    """Else it would count as another project, whose credentials need this one's keys."""
+    one = '{"friendly_name": "shop", "owner": {"friendly_name": "acme"}}'
+    akka = _akka(
+        tmp_path,
+        f"echo 'A new version is available'; case \"$*\" in *'projects get'*) echo '{one}' ;; "
+        f"*'projects list'*) echo '[{one}]' ;; *) echo '[{json.dumps(vars(HELD))}]' ;; esac",
+    )
+    assert asyncio.run(all_records(akka, pytest.fail)) == [("", HELD)]
+
+
+@pytest.mark.parametrize("listed", ["NAME  ID", "", '{"organisations": {}}', "Error: not logged in"])
+def test_projects_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, listed: str) -> None:
+    """Else a key that another project has too would be deleted with this one's."""
+    akka = _akka(
+        tmp_path,
+        f"case \"$*\" in *'projects list'*) echo '{listed}' ;; *) echo '[{json.dumps(vars(HELD))}]' ;; esac",
+    )
+    said: list[str] = []
+    assert asyncio.run(all_records(akka, said.append)) == [("", HELD)]
+    assert "other projects of Akka have could not be seen: akka projects list" in said[0]
+
+
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_an_error_with_exit_code_0_is_no_removal(tmp_path: Path, stream: str) -> None:
+    """Else the key would be deleted with which Akka still pulls."""
+    akka = _akka(
+        tmp_path,
+        f"case \"$*\" in *list-cred*) echo '[{json.dumps(vars(HELD))}]' ;; "
+        f"*) echo 'Error: rpc error: code = InvalidArgument desc = invalid name'{stream} ;; esac",
+    )
+    with pytest.raises(StepFailed, match="remove-credentials failed: Error: rpc error"):
+        asyncio.run(akka.remove_reference(HELD.name))
+
+
+def test_a_secret_that_may_still_be_there_is_not_reported_as_deleted(tmp_path: Path) -> None:
+    akka = _akka(tmp_path, "echo 'Error: project not found' >&2; exit 1")
+    with pytest.raises(StepFailed, match="akka secrets list failed"):
+        asyncio.run(akka.remove_secret(HELD.name))
+
+
+def test_an_error_is_found_behind_a_long_notice(tmp_path: Path) -> None:
+    notice = "This version of the CLI is no longer supported. " * 20
+    akka = _akka(
+        tmp_path,
+        f"echo '{notice}' >&2; echo 'Error: rpc error: code = PermissionDenied desc = {'x' * 500} may not "
+        "change the registry' >&2; exit 1",
+    )
+    credential = Credential("https://x", "user", Secret("hunter2hunter2"), KeyRef("name", "abc123", "x"))
+    with pytest.raises(StepFailed, match="add-credentials failed: Error: rpc error") as raised:
+        asyncio.run(akka.add_credentials(HELD.name, credential))
+    # The configuration is written after the secret, so something was written.
+    assert not isinstance(raised.value, ChangeRefused)
 
 
 def test_a_notice_may_look_like_json() -> None:

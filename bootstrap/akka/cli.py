@@ -16,7 +16,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bootstrap.akka import messages
-from bootstrap.akka.output import Unreadable, is_absence, merge_regions, parse_credentials
+from bootstrap.akka.output import (
+    Unreadable,
+    is_absence,
+    is_error,
+    merge_regions,
+    parse_credentials,
+    says_why_not,
+)
 from bootstrap.akka.project import ProjectLookup
 from bootstrap.akka.refusals import is_refusal
 from bootstrap.akka.runner import BeforeRetry, CliAnswer
@@ -61,9 +68,13 @@ class AkkaCli(ProjectLookup):
         answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise messages.command_failed("akka docker list-credentials", answer.error_text)
+        if answer.out.strip():
+            return list(_credentials_in(answer.out))
         # The form of an empty list is not published: no output in either form, with exit code 0, counts as
-        # one.
-        return list(_credentials_in(answer.out)) if answer.out.strip() else []
+        # one, unless an error was printed.
+        if says_why_not(answer.err):
+            raise messages.command_failed("akka docker list-credentials", answer.error_text)
+        return []
 
     async def credential(self, secret_name: str) -> HeldCredential | None:
         """The credential with this name, or None."""
@@ -133,7 +144,7 @@ class AkkaCli(ProjectLookup):
         answer = await self._change(arguments, password=credential.password, before_retry=before_retry)
         if answer.code != 0:
             # An earlier try without an answer may have written something.
-            if not answer.retried and is_refusal(answer.error_text):
+            if not answer.retried and is_refusal(answer.error):
                 raise messages.registration_refused(answer.error_text)
             raise messages.command_failed("akka docker add-credentials", answer.error_text)
 
@@ -178,7 +189,7 @@ class AkkaCli(ProjectLookup):
         scope = self.scope.arguments()
         arguments = ["docker", "remove-credentials", secret_name, *scope]
         answer = await self._change(arguments, before_retry=before_retry)
-        if answer.code != 0 and "unknown command" in answer.error_text:
+        if answer.code != 0 and "unknown command" in answer.error:
             # The guide still says `delete-credentials`; CLIs before 3.0.4 know only that.
             arguments[1] = "delete-credentials"
             answer = await self._change(arguments, before_retry=before_retry)
@@ -208,9 +219,15 @@ class AkkaCli(ProjectLookup):
         return ["secrets", "delete", secret_name, *self.scope.arguments()]
 
     async def lists_secret(self, secret_name: str) -> bool:
-        """Whether `akka secrets list` prints the name, in any form; False if the command fails."""
+        """Whether `akka secrets list` prints the name, in any form.
+
+        Raises:
+            StepFailed: the CLI did not list them.
+        """
         answer = await self._read(["secrets", "list", *self.scope.arguments()])
-        return answer.code == 0 and secret_name in re.split(r"[^A-Za-z0-9.-]+", answer.out)
+        if answer.code != 0:
+            raise messages.command_failed("akka secrets list", answer.error_text)
+        return secret_name in re.split(r"[^A-Za-z0-9.-]+", answer.out)
 
     # -- services --------------------------------------------------------------------------------------------
 
@@ -254,7 +271,7 @@ class AkkaCli(ProjectLookup):
 
         answer = await self._read(["services", "get", name, *self.scope.arguments(), "-o", "json"])
         if answer.code != 0:
-            if is_absence(answer.error_text):
+            if is_absence(answer.error):
                 return None, []
             raise messages.command_failed("akka services get", answer.error_text)
         return parse_service(answer.out)
@@ -276,8 +293,8 @@ def _was_removed(answer: CliAnswer, command: str) -> bool:
     Raises:
         StepFailed: it was not removed.
     """
-    if answer.code == 0:
+    if answer.code == 0 and not is_error(f"{answer.out}\n{answer.err}"):
         return True
-    if not is_absence(answer.error_text):
+    if answer.code == 0 or not is_absence(answer.error):
         raise messages.command_failed(command, answer.error_text)
     return answer.retried  # an earlier try without an answer has removed it

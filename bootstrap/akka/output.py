@@ -16,6 +16,14 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import OutcomeUnknown, StepFailed
 
 MAX_FIELD_CHARACTERS = 2_000
+# The names of a list beside which an object may have others.
+_LISTS = ("items", "credentials", "dockercredentials", "docker_credentials", "projects")
+# The forms of Cobra's errors, and of gRPC's.
+_ERROR = re.compile(r"^[^\S\n]*+error:|\brpc error: code = ", re.IGNORECASE | re.MULTILINE)
+_NO_ACCESS = re.compile(
+    r"\b(?:log(?:ged)? in|login|auth|unauthenticated|permission|denied|expired|failed|context)\b",
+    re.IGNORECASE,
+)
 _BEGIN_OF_JSON = re.compile(r"^[^\S\n]*+(?=[\[{]|null[^\S\n]*+$)", re.MULTILINE)
 _MAX_NOTICES = 100  # lines before the JSON that look like the beginning of JSON
 
@@ -44,9 +52,17 @@ def parse_credentials(text: str) -> list[HeldCredential]:
 
 
 def parse_projects(text: str, context: str = "") -> list[AkkaScope]:
-    """Parse `akka projects list -o json`. No sample of the current CLI's JSON is published."""
+    """Parse `akka projects list -o json`. No sample of the current CLI's JSON is published.
+
+    Raises:
+        Unreadable: the text has no known form, so there may be any projects.
+    """
+    has_json, document = json_in(text)
+    rows = _rows_of(document) if has_json else None
+    if rows is None:
+        raise Unreadable(command="akka projects list")
     found = []
-    for row in _rows_of(json_in(text)[1]) or []:
+    for row in rows:
         lower = _lower(row)
         name = _text(lower, "friendly_name", "friendlyname") or _text(lower, "name").rsplit("/", 1)[-1]
         owner = lower.get("owner")
@@ -78,6 +94,18 @@ def merge_regions(rows: Sequence[HeldCredential]) -> list[HeldCredential]:
     return merged
 
 
+def is_error(text: str) -> bool:
+    """Whether a text is an error's, also if the command ended with exit code 0: the CLI's exit codes are not
+    documented.
+    """
+    return _ERROR.search(text) is not None
+
+
+def says_why_not(text: str) -> bool:
+    """Whether a text beside an empty list says why nothing could be listed."""
+    return is_error(text) or _NO_ACCESS.search(text) is not None
+
+
 def is_absence(error_text: str) -> bool:
     """Whether the CLI says that a named object does not exist. The wording is not documented."""
     return any(word in error_text.lower() for word in ("not found", "does not exist", "no such", "notfound"))
@@ -94,9 +122,14 @@ class Unreadable(StepFailed):
 
     code = Code.AKKA_OUTPUT
 
-    def __init__(self, what: str = "prints what pullkey cannot read") -> None:
+    def __init__(
+        self,
+        what: str = "prints what pullkey cannot read",
+        *,
+        command: str = "akka docker list-credentials",
+    ) -> None:
         super().__init__(
-            f"akka docker list-credentials {what}",
+            f"{command} {what}",
             fix="See what it prints; an update of the Akka CLI, or of pullkey, may be due.",
         )
 
@@ -121,15 +154,31 @@ def json_in(text: str) -> tuple[bool, Any]:
 
 
 def _rows_of(document: Any) -> list[dict[str, Any]] | None:
-    """The objects in a list, or in the first list of an object; [] for null; None for anything else."""
+    """The objects in a list, or in the only list of an object that is not empty; [] for null; None for
+    anything else, such as an object with several lists of unknown names.
+    """
     if isinstance(document, dict) and document:
-        lists = [value for value in document.values() if isinstance(value, list | None)]
-        if not lists:
+        lower = _lower(document)
+        lists = [value for value in document.values() if isinstance(value, list) and value]
+        if len(lists) > 1:
+            lists = [lower[name] for name in _LISTS if lower.get(name) in lists]
+        if not lists and _has_empty_list(lower):
+            return []
+        if len(lists) != 1:
             return None
         document = lists[0]
     if not isinstance(document, list):
         return None if document else []
     return document if all(isinstance(row, dict) for row in document) else None
+
+
+def _has_empty_list(lower: Mapping[str, Any]) -> bool:
+    """Whether an object has a list with nothing in it, or null in its place."""
+    return (
+        [] in lower.values()
+        or [*lower.values()] == [None]
+        or any(name in lower and lower[name] is None for name in _LISTS)
+    )
 
 
 def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +219,8 @@ def _parse_table(text: str) -> list[HeldCredential]:
     ]
     if not heads:
         # The form of an empty list is not documented.
-        if not lines or (len(lines) == 1 and lines[0].lower().startswith("no ")):
+        said_none = len(lines) == 1 and lines[0].lower().startswith("no ") and not says_why_not(lines[0])
+        if not lines or said_none:
             return []
         raise Unreadable
     columns = lines[heads[0]].split()

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, field, replace
 
 from bootstrap.akka import messages
-from bootstrap.akka.output import is_absence, parse_projects
+from bootstrap.akka.output import is_absence, json_in, parse_projects
 from bootstrap.akka.runner import AkkaRunner, CliAnswer
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.errors import Problem, PullkeyError, StepFailed, UsageProblem
@@ -85,7 +85,7 @@ class ProjectLookup(AkkaRunner):
         """The projects that the login can see, each as a scope.
 
         Raises:
-            StepFailed: the CLI did not list them.
+            StepFailed: the CLI did not list them, or in an unknown form.
         """
         answer = await self._read(["projects", "list", "-o", "json"])
         if answer.code != 0:
@@ -151,9 +151,7 @@ def _email_in(answer: CliAnswer | None) -> str:
 
 def _project_in(answer: CliAnswer | None) -> AkkaScope:
     """The project in the output of `akka projects get`; an empty scope if it cannot be parsed."""
-    try:
-        document = json.loads(answer.out) if answer is not None and answer.code == 0 else None
-    except ValueError:
-        document = None
+    # A notice may precede it.
+    document = json_in(answer.out)[1] if answer is not None and answer.code == 0 else None
     found = parse_projects(json.dumps([document])) if isinstance(document, dict) else []
     return found[0] if found else AkkaScope()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,10 @@ BeforeRetry = Callable[[], Awaitable[None]]
 """Checks that a command may be sent again; raises an error if not."""
 _CALL_SECONDS = 60
 _SEARCHED_CHARACTERS = 1 << 16
+_SHOWN_CHARACTERS = 400
+_ERROR = re.compile(r"^[^\S\n]*+Error: ", re.MULTILINE)
+# Colours and the like (ECMA-48, 5.4); a wrapper may force them.
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*+[ -/]*+[@-~]")
 # gRPC codes after which a call is retried.
 _TRANSIENT = (
     "code = Unavailable",
@@ -45,12 +50,22 @@ class CliAnswer:
     @property
     def transient(self) -> bool:
         """Whether it is a failure that a retry may remove."""
-        return self.code != 0 and any(reason in self.error_text for reason in _TRANSIENT)
+        return self.code != 0 and any(reason in self.error for reason in _TRANSIENT)
+
+    @property
+    def error(self) -> str:
+        """The CLI's own description of the failure, in one line: without notices before it, if it begins as
+        Cobra's errors do.
+        """
+        for text in (self.err, self.out):
+            if found := _ERROR.search(text):
+                return one_line(text[found.start() :], len(text))
+        return one_line(self.err.strip() or self.out.strip(), _SEARCHED_CHARACTERS)
 
     @property
     def error_text(self) -> str:
-        """The CLI's own description of the failure, in one line."""
-        return one_line(self.err.strip() or self.out.strip() or f"exit code {self.code}", 400)
+        """The beginning of `error`, to be shown."""
+        return self.error[:_SHOWN_CHARACTERS] or f"exit code {self.code}"
 
 
 @dataclass
@@ -138,7 +153,7 @@ class AkkaRunner:
             ended = await run_group(
                 [self.program, *arguments, *flags],
                 password=None if password is None else _password_argument(password),
-                env={**os.environ, "AKKA_DISABLE_PROMPTS": "true"},
+                env={**os.environ, "AKKA_DISABLE_PROMPTS": "true", "NO_COLOR": "1"},
                 seconds=seconds,
                 lock=lock,
             )
@@ -151,7 +166,9 @@ class AkkaRunner:
         except PrintedTooMuch:
             raise messages.output_too_long(command) from None
         self.trace(f"{command} exit {ended.code} {(clock.monotonic() - begin) * 1000:.0f} ms")
-        out, err = (stream.decode(errors="replace") for stream in (ended.out, ended.err))
+        out, err = (
+            _CONTROL_SEQUENCE.sub("", stream.decode(errors="replace")) for stream in (ended.out, ended.err)
+        )
         if password is not None:
             # Before the lines are joined or cut: a piece of the password would not be recognised.
             out, err = _redacted(out, password), _redacted(err, password)
