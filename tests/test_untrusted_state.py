@@ -18,6 +18,8 @@ from bootstrap.engine import journal as journals
 from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.journal import Journal
 from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
+from bootstrap.model.errors import UsageProblem
+from bootstrap.model.settings import state_directory
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import Point, scene
 from bootstrap.testing.harness.world import World
@@ -262,3 +264,26 @@ def test_a_record_that_names_anothers_key_deletes_nothing(
         assert str(path) in done.err
         assert is_there()
         assert victim.life.there() == there
+
+
+# -- where it is ---------------------------------------------------------------------------------------------
+
+
+def test_a_user_without_a_home_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a numeric user."""
+
+    def no_home(*_: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("PULLKEY_STATE_DIR", raising=False)
+    monkeypatch.setattr("bootstrap.model.settings.platformdirs.user_state_path", no_home)
+    with pytest.raises(UsageProblem, match="There is no home directory for the journal") as raised:
+        state_directory()
+    assert "PULLKEY_STATE_DIR" in raised.value.fix
+
+
+def test_a_tilde_that_no_shell_has_expanded_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the `env:` of a workflow. Else a directory named `~` would be created wherever a command runs."""
+    monkeypatch.setenv("PULLKEY_STATE_DIR", "~/state")
+    monkeypatch.setenv("HOME", "/home/jo")
+    assert state_directory() == Path("/home/jo/state")

@@ -32,6 +32,7 @@ _FOLDER = "journal"
 # Lock files stay, three for each target; the journal's own directory is listed by every run.
 _LOCKS = "lock"
 _UNWRITABLE = (OSError, UnsafePlace)
+_NOT_JSON = (TypeError, ValueError, RecursionError)
 
 
 @dataclass
@@ -161,7 +162,8 @@ class Journal:
         with self._reporting(self._lock_directory):
             descriptor = stack.enter_context(self._lock_directory.open_lock(name, make=True))
         try:
-            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            with self._reporting(self._lock_directory, passing=(BlockingIOError,)):
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             raise messages.target_busy(self._place) from None
         # Unlock explicitly: a child that outlives this process has the descriptor too, so closing it is not
@@ -171,9 +173,11 @@ class Journal:
 
     @staticmethod
     @contextlib.contextmanager
-    def _reporting(directory: PrivateDirectory) -> Iterator[None]:
+    def _reporting(directory: PrivateDirectory, *, passing: tuple[type[OSError], ...] = ()) -> Iterator[None]:
         try:
             yield
+        except passing:
+            raise
         except OSError as error:
             raise messages.journal_unavailable(directory.path, error.strerror) from None
 
@@ -225,6 +229,10 @@ class Journal:
             PullkeyError: it cannot be written, so the step must not start.
         """
         entry = Entry(step, dict(intent))
+        try:
+            _canonical(entry.intent)
+        except _NOT_JSON as error:
+            raise messages.not_writable_as_json(step, error) from None
         with self._mutex:
             self._record.entries.append(entry)
             try:
@@ -241,6 +249,12 @@ class Journal:
             PullkeyError: it cannot be written, so that a run killed now would leave it behind.
         """
         entry.made = dict(made)
+        try:
+            _canonical(entry.made)
+        except _NOT_JSON as error:
+            # The rest is still what the step is undone by.
+            entry.made = {name: value for name, value in entry.made.items() if _is_json(value)}
+            raise messages.not_writable_as_json(entry.step, error) from None
         with self._mutex:
             try:
                 self._write()
@@ -284,7 +298,7 @@ class Journal:
             with self._lock_directory.open_lock(self._lock, make=False) as descriptor:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
+                except BlockingIOError:
                     return True
         except (OSError, PullkeyError):
             return False
@@ -339,6 +353,14 @@ def _canonical(record: Mapping[str, Any]) -> str:
     return json.dumps(record, sort_keys=True)
 
 
+def _is_json(value: Any) -> bool:
+    try:
+        _canonical({"": value})
+    except _NOT_JSON:
+        return False
+    return True
+
+
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -351,6 +373,10 @@ def _read(directory: PrivateDirectory, name: str) -> Record | None:
         document = json.loads(data)
         if document.pop(_DIGEST) != _digest(document):
             raise ValueError
-        return Record(**{**document, "entries": [Entry(**entry) for entry in document["entries"]]})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise messages.journal_unreadable(directory.path / name) from None
+    try:
+        return Record(**{**document, "entries": [Entry(**entry) for entry in document["entries"]]})
+    except (TypeError, KeyError):
+        command = str(document.get("command") or "")
+        raise messages.journal_of_another_version(directory.path / name, "fields", command) from None

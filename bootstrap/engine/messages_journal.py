@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bootstrap.engine.errors import ForeignJournal, TargetBusy
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.errors import ProviderFault, PullkeyError, UsageProblem
 
 
 def run_summary(run_id: str, begun: str, *, ended: bool) -> str:
@@ -42,6 +42,34 @@ def journal_unreadable(file: Path) -> PullkeyError:
         f"The journal of an earlier run cannot be read: {file}",
         fix="Look at it, check the keys of the identity that it names, and remove the file.",
         code=Code.JOURNAL_UNREADABLE,
+    )
+
+
+def journal_of_another_version(file: Path, what: str, command: str) -> PullkeyError:
+    """A whole record, of which this version does not know what it means."""
+    return PullkeyError(
+        f"The journal of an earlier run has {what} that this version does not know: {file}",
+        fix=f"Run it with the version of pullkey, and of the provider, that has written it: {command}",
+        code=Code.JOURNAL_UNREADABLE,
+    )
+
+
+def lost_run_not_cleared(file: Path, error: Exception, command: str) -> PullkeyError:
+    """What a record says could not be used."""
+    return PullkeyError(
+        f"The journal of an earlier run could not be used ({type(error).__name__}): {file}",
+        fix=f"Run it with the version of pullkey, and of the provider, that has written it: {command}",
+        code=Code.JOURNAL_UNREADABLE,
+    )
+
+
+def not_writable_as_json(step: str, error: Exception) -> ProviderFault:
+    """What a step says of itself cannot be written to the journal."""
+    return ProviderFault(
+        f"The step {step} names something that is not JSON ({type(error).__name__}), so the journal cannot "
+        "hold it",
+        fix="Report it to the provider's author: an intent, and what a step has made, are JSON without "
+        "secrets",
     )
 
 

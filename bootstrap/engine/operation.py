@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 
 from bootstrap.akka.cli import AkkaCli
+from bootstrap.engine import messages_journal
 from bootstrap.engine.journal import Journal, Record
 from bootstrap.engine.recovery import Recovery
 from bootstrap.engine.reporter import Reporter
@@ -181,6 +182,8 @@ class Operation(ABC):
         recovery = Recovery(session, self.akka, secret_name, journal, self.reporter, self._remove_replaced)
         try:
             await recovery.clear_up(lost, held, removing=removing)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise messages_journal.lost_run_not_cleared(journal.path, error, lost.command) from error
         finally:
             self.result.left_over += recovery.left_over
             self.result.undone += recovery.undone

@@ -15,7 +15,8 @@ from bootstrap.akka.records import all_records, keys_of
 from bootstrap.engine import messages, messages_journal
 from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED
 from bootstrap.engine.journal import Entry, Journal, Record
-from bootstrap.engine.key_retirement import RETIRE
+from bootstrap.engine.key_retirement import CLEAR, RETIRE
+from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import registered_record
 from bootstrap.engine.removal_entry import OFFBOARD, is_shown, is_shown_cut, record_in
@@ -143,7 +144,12 @@ class Recovery:
 
         Raises:
             ForeignJournal: it does not.
+            PullkeyError: a step is not known, so what it may have created would be forgotten.
         """
+        known = {*by_name, *StepRole, HANDOFF, RETIRE, OFFBOARD, CLEAR, LOST}
+        if unknown := [entry.step for entry in lost.entries if entry.step not in known]:
+            what = f"a step, {one_line(unknown[0])!a},"
+            raise messages_journal.journal_of_another_version(self._journal.path, what, lost.command)
         for entry in lost.entries:
             other = await by_name[entry.step].disowns(entry.known) if entry.step in by_name else ""
             key_id = entry.known.get("key_id")
@@ -339,6 +345,9 @@ class Recovery:
 
     async def _take_out(self, key_id: str, entry: Entry) -> None:
         session = self._session
+        if session.key.supplied:
+            self._journal.drop(entry)  # only its owner can revoke it
+            return
         undone = ""
         try:
             if not entry.known.get("grace"):
@@ -356,9 +365,9 @@ class Recovery:
         self._journal.drop(entry)
 
     async def _delete_all(self, keys: Sequence[str], entry: Entry) -> None:
-        """Delete keys; one that cannot be deleted does not keep the others."""
+        """Delete keys; one that cannot be deleted does not keep the others. A user's password cannot."""
         left: list[LeftOver] = []
-        for key_id in keys:
+        for key_id in () if self._session.key.supplied else keys:
             try:
                 self._tell(f"deleted key {key_id}" if await self._session.key.delete(key_id) else "")
             except PullkeyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.engine import messages
@@ -105,8 +106,16 @@ class Transaction:
         else:
             made = {**(entry.made or {}), **done.made}
             entry.made = made  # set it before the write: an undo may start meanwhile
-            await asyncio.to_thread(self._journal.has_made, entry, made)
+            with self._once_registered(step):
+                await asyncio.to_thread(self._journal.has_made, entry, made)
         self._record(step, entry, done.detail or done.sentence(step.title), "done")
+
+    @staticmethod
+    def _once_registered(step: Step) -> AbstractContextManager[None]:
+        """Once a registration was sent, a full disk is no reason to undo it."""
+        return (
+            contextlib.suppress(PullkeyError) if isinstance(step, HandoffStep) else contextlib.nullcontext()
+        )
 
     async def note_registration(self, what: str) -> None:
         """Record how far the registration has come, for a run that cleans up after this one.
@@ -116,8 +125,7 @@ class Transaction:
         """
         for step, entry in self._entries:
             if isinstance(step, HandoffStep):
-                # Once the registration was sent, a full disk is no reason to undo it.
-                with contextlib.nullcontext() if what == ASKED else contextlib.suppress(PullkeyError):
+                with contextlib.nullcontext() if what == ASKED else self._once_registered(step):
                     made = {**(entry.made or {}), what: True}
                     await asyncio.to_thread(self._journal.has_made, entry, made)
 

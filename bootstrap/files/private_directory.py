@@ -138,7 +138,7 @@ class PrivateDirectory:
                 with contextlib.suppress(OSError):
                     os.unlink(draft, dir_fd=directory)
                 raise
-            os.fsync(directory)
+            _sync_directory(directory)
 
     def remove(self, name: str) -> None:
         """Remove a file.
@@ -201,6 +201,15 @@ class PrivateDirectory:
                 fix="Look at it, and remove it.",
             )
         return error
+
+
+def _sync_directory(directory: int) -> None:
+    """Sync a directory, where its file system can: CIFS before Linux 4.17, for example, cannot."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY):
+            raise
 
 
 # Opening a FIFO or a device must neither hang nor have an effect.

@@ -150,6 +150,18 @@ def check_addresses(registry_host: str) -> None:
 
 
 def state_directory() -> Path:
-    """The journal's directory: `PULLKEY_STATE_DIR`, else the platform's directory for state."""
+    """The journal's directory: `PULLKEY_STATE_DIR`, else the platform's directory for state.
+
+    Raises:
+        UsageProblem: it is in the home directory, and there is none.
+    """
     configured = os.environ.get("PULLKEY_STATE_DIR")
-    return Path(configured) if configured else platformdirs.user_state_path("pullkey")
+    try:
+        # A file of settings does not expand the `~`, as a shell does.
+        return Path(configured).expanduser() if configured else platformdirs.user_state_path("pullkey")
+    except RuntimeError:
+        raise UsageProblem(
+            "There is no home directory for the journal: HOME is not set, and this user has none",
+            fix="Name another place with PULLKEY_STATE_DIR: it is to outlast the run.",
+            code=Code.SETTING,
+        ) from None
