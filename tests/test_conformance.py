@@ -33,6 +33,10 @@ class TestLife(suite.TestLife):
     CASES = CASES
 
 
+class TestBeside(suite.TestBeside):
+    CASES = ("docker-hub-user", "gitlab", "harbor")
+
+
 class TestScripts(suite.TestScripts):
     CASES = CASES
 

@@ -65,6 +65,16 @@ MISTAKES: dict[str, tuple[Callable[[], None], Test, str]] = {
         lambda bench: suite.TestLife().test_rotation(bench, CASE, "name", Path()),
         "something that pullkey did not create is changed or deleted",
     ),
+    "keys of other runs are deleted": (
+        broken_provider.takes_each_key_of_pullkeys_for_one_of_the_run,
+        lambda bench: suite.TestBeside().test_another_credential_keeps_its_key(bench, CASE),
+        "the second credential no longer pulls: `of_run`",
+    ),
+    "it locates by what was typed": (
+        broken_provider.locates_by_the_options_of_the_onboarding,
+        lambda bench: suite.TestLife().test_akkas_record_alone_leads_to_the_key(bench, CASE),
+        "Without the options of the onboarding",
+    ),
     "the key is in a file": (
         broken_provider.notes_the_key,
         lambda bench: suite.TestLife().test_offboarding_leaves_all_as_it_was(bench, CASE),

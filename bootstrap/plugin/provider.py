@@ -144,7 +144,8 @@ class Provider(Protocol):
         Args:
             held: Akka's record.
             context: of the run; clients that this needs are kept in `context.shared`.
-            login: the values of the options marked `login`.
+            login: the values of the options marked `login`, and `image` if it was typed. The other options
+                of an onboarding are not known.
 
         Raises:
             PullkeyError: the cloud cannot be read, or several targets are possible.

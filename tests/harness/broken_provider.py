@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bootstrap.model.errors import UsageProblem
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.step import Intent, Script, State, StepStatus
+from providers.docker_hub import DockerHubProvider
 from providers.docker_hub.hub import Hub
 from providers.docker_hub.session import DockerHubSession
 from providers.docker_hub.steps import LABEL_MARK, CreatedToken
@@ -74,6 +77,23 @@ def deletes_keys_of_others() -> None:
                 await self._hub.delete(one.key_id, self._target.organization)
 
     _set(CreatedToken, send_deletion=send_deletion)
+
+
+def takes_each_key_of_pullkeys_for_one_of_the_run() -> None:
+    async def of_run(self: CreatedToken, intent: Intent) -> Sequence[str]:
+        tokens = await self._hub.tokens(self._target.organization)
+        return [one.key_id for one in tokens if one.label.startswith(LABEL_MARK)]
+
+    _set(CreatedToken, of_run=of_run)
+
+
+def locates_by_the_options_of_the_onboarding() -> None:
+    async def locate(self: Any, held: Any, context: Any, login: Any) -> Any:
+        if not (image := os.environ["PULLKEY_DOCKER_HUB_IMAGE"]):
+            raise UsageProblem("--image is missing")
+        return self.target({**login, "image": image})
+
+    _set(DockerHubProvider, locate=locate)
 
 
 def does_not_find_what_a_lost_run_has_created() -> None:

@@ -3,6 +3,7 @@
     TestSource        what the source shows
     TestReading       commands that only read change nothing
     TestLife          onboarding, rotation and offboarding
+    TestBeside        another credential for the same registry
     TestSecrets       no secret leaves
     TestScripts       the commands that a user can run by hand
     TestRollback      what fails is undone
@@ -50,6 +51,8 @@ REFUSED = "akka.docker.add-credentials=403*forever"
 _VARIABLE = "PULLKEY_CONFORMANCE_SECRET"
 """The source of a secret in the file of registries."""
 _AT_ONCE = 6
+_BESIDE = "beside"
+"""The name of a second credential."""
 
 
 def _document(done: Result, schema: str) -> Any:
@@ -249,6 +252,31 @@ class TestLife:
         )
         return ref
 
+    def test_akkas_record_alone_leads_to_the_key(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        """A user who lists or offboards names a credential, and none of the options of its onboarding."""
+        with conformance_bench.onboarded(conformance_case) as trial:
+            options = (*plugins.load(trial.case.provider).options, PROOF_IMAGE)
+            unset = dict.fromkeys(
+                (name for one in options if not one.login for name in one.variables(trial.case.provider)), ""
+            )
+            shown = [
+                (one.get("key_id"), one.get("state"))
+                for listed in (
+                    trial.run("list", "--output", "json", env=env)
+                    for env in (None, {**unset, **trial.case.environment})
+                )
+                for one in _document(listed, "list")["credentials"]
+            ]
+            require(
+                len(shown) == 2 and shown[0] == shown[1],
+                "Without the options of the onboarding, `pullkey list` does not find the same as with them: "
+                "`locate` decides by Akka's record (server, user name, e-mail) and by what the cloud shows; "
+                "its `login` has the options marked `login` only.",
+                *shown,
+            )
+
     def test_onboarding_again_changes_nothing(self, conformance_bench: Bench, conformance_case: str) -> None:
         with conformance_bench.onboarded(conformance_case) as trial:
             before, sent = trial.there(), len(trial.changes())
@@ -364,6 +392,70 @@ class TestLife:
     def _require_others(trial: Trial, after: str) -> None:
         lost = trial.life.before - trial.there()
         require(not lost, f"After {after} something that pullkey did not create is changed or deleted.", lost)
+
+
+class TestBeside:
+    """Another credential for the same registry is left alone."""
+
+    def test_another_credential_keeps_its_key(self, conformance_bench: Bench, conformance_case: str) -> None:
+        if not KINDS[conformance_case].creates_key:
+            pytest.skip("the provider creates no key")
+        with conformance_bench.onboarded(conformance_case) as trial:
+            life, name, sent = trial.life, trial.life.name, len(trial.changes())
+            second = life.onboard("--secret-name", _BESIDE)
+            require(second.code == 0, "Onboarding the same registry under a second name fails.", second)
+            self._require_kept(trial, "its own onboarding", second)
+            for call in dict.fromkeys(trial.changes()[sent:]):
+                if call.startswith("akka."):
+                    continue
+                trial.fault(f"{call}=lost")
+                done = life.command("rotate", name, "--keep-old", "0")
+                trial.clear_faults()
+                self._require_kept(
+                    trial, f"a rotation of the first in which the answer to {call} was lost", done
+                )
+            self._require_kept(trial, "the first was offboarded", life.command("offboard", name))
+
+    def test_a_key_that_no_record_names_is_kept(
+        self, conformance_bench: Bench, conformance_case: str
+    ) -> None:
+        """Nothing shows whether it is in use, so what it needs is kept, too."""
+        if not KINDS[conformance_case].creates_key:
+            pytest.skip("the provider creates no key")
+        with conformance_bench.onboarded(conformance_case) as trial:
+            life, name = trial.life, trial.life.name
+            second = life.onboard("--secret-name", _BESIDE)
+            require(second.code == 0, "Onboarding the same registry under a second name fails.", second)
+            ref = KeyRef.parse(life.world.held(_BESIDE).email)
+            key_id = ref.key_id if ref is not None else ""
+            life.world.forget(_BESIDE)
+            done = life.command("offboard", name)
+            kept = trial.new_keys().get(key_id)
+            require(
+                kept is not None and kept.active,
+                "An offboarding deletes a key of its identity that it does not know: `used_by_others` names "
+                "the keys that are not this credential's, so that the identity is kept for them.",
+                f"key: {key_id}",
+                *(f"key in the inventory: {one}" for one in trial.new_keys().values()),
+                done,
+            )
+
+    @staticmethod
+    def _require_kept(trial: Trial, after: str, done: Result) -> None:
+        held = trial.life.world.held(_BESIDE)
+        ref = KeyRef.parse(held.email)
+        key = trial.new_keys().get(ref.key_id) if ref is not None else None
+        require(
+            key is not None
+            and key.active
+            and pulls(trial.life.world.running.environment, held, trial.case.image),
+            f"After {after} the second credential no longer pulls: `of_run` finds the keys of one run only, "
+            "`used_by_others` names the keys of the identity that are not this credential's, and what they "
+            "need is kept.",
+            f"e-mail in Akka's record: {held.email}",
+            *(f"key in the inventory: {one}" for one in trial.new_keys().values()),
+            done,
+        )
 
 
 def _registries(trial: Trial) -> str:

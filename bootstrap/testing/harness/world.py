@@ -175,6 +175,16 @@ class World:
         )
         return [row["name"] for row in json.loads(answer.stdout or "[]")]
 
+    def forget(self, name: str, project: str = "shop") -> None:
+        """Remove a credential from Akka, and leave its cloud resources."""
+        for command in (["docker", "remove-credentials"], ["secrets", "delete"]):
+            subprocess.run(
+                [self.akka.cli, *command, name, f"--project={project}"],
+                env=self.running.process_environment(),
+                capture_output=True,
+                check=True,
+            )
+
     def _remember_passwords(self) -> None:
         for project in self.akka.projects.values():
             for region in project.regions:

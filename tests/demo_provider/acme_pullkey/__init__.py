@@ -48,7 +48,7 @@ class AcmeProvider(Provider):
         return AcmeTarget(image.path, image.reference)
 
     async def locate(self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]) -> AcmeTarget:
-        return self.target(login)
+        return self.target(login)  # there is one registry; else the record says which
 
     def open(self, target: AcmeTarget, context: RunContext) -> Session:
         from acme_pullkey.session import AcmeSession
