@@ -285,6 +285,10 @@ class TestAlerts:
         found = samples_of(credential(), left_over=[{"what": "key ab", "command": "delete ab"}])
         alerts(found, tmp_path, now=NOW.timestamp(), expected={"PullkeyLeftOver": 1})
 
+    def test_no_metrics_at_all(self, tmp_path: Path) -> None:
+        """As when the host is gone: none of the other alerts can fire then."""
+        alerts([], tmp_path, now=NOW.timestamp(), expected={"PullkeyListAbsent": 1})
+
     def test_a_list_that_is_old(self, tmp_path: Path) -> None:
         later = NOW.timestamp() + 3 * 86_400
         alerts(samples_of(credential()), tmp_path, now=later, expected={"PullkeyListStale": 1})
