@@ -286,7 +286,7 @@ class TestAlerts:
         alerts(found, tmp_path, now=NOW.timestamp(), expected={"PullkeyLeftOver": 1})
 
     def test_no_metrics_at_all(self, tmp_path: Path) -> None:
-        """As when the host is gone: none of the other alerts can fire then."""
+        """As where the host was removed: none of the other alerts can fire then."""
         alerts([], tmp_path, now=NOW.timestamp(), expected={"PullkeyListAbsent": 1})
 
     def test_a_list_that_is_old(self, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,6 +221,29 @@ def test_where_the_operation_may_not_be_read_the_services_are(
 
 
 # -- formats -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [pytest.param(("gcr", ()), id="gcr"), pytest.param(("acr", ()), id="acr")],
+    indirect=True,
+)
+def test_a_login_that_only_reads_can_plan_what_another_applies(
+    operator: Operator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As the accounts of a pull request do in the workflow for GitHub."""
+    registry = {
+        "gcr": "server: europe-west1-docker.pkg.dev/acme-shop/containers",
+        "acr": "registry: acmeshop",
+    }
+    file, provider = tmp_path / "registries.yaml", operator.world.provider
+    file.write_text(f"version: 1\ntargets:\n  - {{provider: {provider}, {registry[provider]}}}\n")
+    operator.may([*listed(capsys, provider, "--for", "list")])
+    plan = ("plan", "-f", str(file))
+    assert "lacks the permission" in operator.world.run(*plan).out
+    done = operator.world.run(*plan, "--skip-permissions")
+    assert done.code == 0, done.text
+    assert "1 target: 1 to create." in done.out
 
 
 def test_a_role_for_gcloud_holds_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:

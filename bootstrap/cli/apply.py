@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 @click.command("plan")
 @of_a_file(
     Option("--save", "Write the plan to this file, for `pullkey apply PLAN`.", metavar="PLAN"),
+    Option(
+        "--skip-permissions",
+        "Do not ask whether this login may make the changes, but plan them for another login, which may.",
+        kind="switch",
+    ),
     CHECK,
     SUMMARY,
 )

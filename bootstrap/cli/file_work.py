@@ -165,6 +165,7 @@ async def open_file(
         lambda entry: TargetReporter(reporter, entry),
         reporter.trace,
         command_as_typed(),
+        ask_permissions=not values.get("skip_permissions"),
     )
     scheduler = Scheduler(bounds, deadline)
     executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), reporter)

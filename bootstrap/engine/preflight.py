@@ -146,11 +146,7 @@ class Preflight:
         self._image.start()
         findings, missing, problems, answered = await asyncio.gather(
             self._session.preflight(),
-            self._session.missing_permissions(
-                sorted(
-                    {name for step in steps for name in (*step.permissions, *step.undo_permissions)},
-                )
-            ),
+            self._missing_permissions(steps),
             self.akka_problems(),
             self._challenge(),
         )
@@ -180,6 +176,12 @@ class Preflight:
         ):
             findings.add(about_registry(answered, statuses, wait=self._options.wait))
         return PreflightResult(statuses, findings, public, not problems)
+
+    async def _missing_permissions(self, steps: Sequence[Step]) -> Mapping[str, str] | None:
+        if not self._options.ask_permissions:
+            return None
+        names = {name for step in steps for name in (*step.permissions, *step.undo_permissions)}
+        return await self._session.missing_permissions(sorted(names))
 
     async def key_pending(self) -> bool:
         """Whether a new key is to be created."""

@@ -43,6 +43,8 @@ class RunOptions(OperationOptions):
     """For a rotation: how long both keys stay valid once Akka shows the new one in every region."""
     as_planned: PlannedSteps | None = None
     """Do nothing that is not in this plan."""
+    ask_permissions: bool = True
+    """Whether the preflight asks if the login may do the steps. Not for a plan that another login applies."""
     report_unrecorded_keys: bool = True
     """Whether to look for keys that lost runs have left. For targets with one identity, once is enough."""
 

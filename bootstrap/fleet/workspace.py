@@ -37,6 +37,7 @@ class Workspace:
         reporter: creates the receiver of the events of one target's run.
         trace: takes one line per API call.
         command: as typed, for messages that ask to run it again.
+        ask_permissions: whether runs ask if the login may do their steps.
     """
 
     deadline: TurnDeadline
@@ -46,6 +47,7 @@ class Workspace:
     trace: Callable[[str], None]
     command: str
     shared: Shared = field(default_factory=Shared)
+    ask_permissions: bool = True
 
     def __post_init__(self) -> None:
         self.assembly = Assembly(self.state)
@@ -122,6 +124,7 @@ class Workspace:
             grace=entry.keep_old,
             overlap=entry.overlap,
             as_planned=as_planned,
+            ask_permissions=self.ask_permissions,
             report_unrecorded_keys=False,
         )
         return self.assembly.run(opened, options, held=held)
