@@ -64,6 +64,20 @@ def test_the_command_that_az_names_for_a_second_factor_is_given_whole() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "cli",
+    [
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate",
+        "ERROR: Certificate verification failed. This typically happens when using Azure CLI behind a proxy",
+    ],
+)
+def test_another_login_is_not_the_answer_to_a_certificate(cli: str) -> None:
+    text = told(cli=cli)
+    assert "SSL_CERT_FILE" in text
+    assert "REQUESTS_CA_BUNDLE" in text
+    assert "Run: az login" not in text
+
+
 def test_without_any_login_it_is_az_login() -> None:
     assert told(tenant="contoso.com").endswith(
         "Run: az login --tenant contoso.com (in CI: set up workload identity federation)"

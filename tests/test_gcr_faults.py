@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from bootstrap.sandbox.akka_platform import Mode
@@ -321,3 +322,13 @@ def test_a_journal_that_cannot_be_read_is_told_and_nothing_is_changed(gcr: World
     assert str(path) in done.err
     assert len(gcr.changes()) == changes
     assert ACCOUNT in gcr.cloud.state.project("acme-shop").accounts
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_waited_for(gcr: World) -> None:
+    """gRPC reads a variable of its own, which is easily forgotten."""
+    done = gcr.onboard("--yes", "--verbose", env={"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": certifi.where()})
+
+    assert done.code == 3, done.text
+    assert "PK-REGISTRY-CERTIFICATE" in done.err
+    assert "each of GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in " ".join(done.err.split())
+    assert "Run it again in a while" not in done.err

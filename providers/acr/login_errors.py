@@ -41,6 +41,9 @@ _NO_FEDERATION = {"70021", "700021", "700211", "700212", "700213"}
 # "Client assertion is not within its valid time range": GitHub's token lasts for minutes, and what it was
 # exchanged for about an hour (Azure/login#372, Azure/azure-cli#28708).
 _EXPIRED_FEDERATION = "700024"
+# OpenSSL's words, those of Python, and az's ("Certificate verification failed. This typically happens when
+# using Azure CLI behind a proxy that intercepts traffic with a self-signed certificate").
+_CERTIFICATE = re.compile(r"certificate[ _]verif", re.IGNORECASE)
 # The SDK's texts where a program took longer than it may; and how to see what that program does.
 _SLOW = {
     "Timed out waiting for Azure CLI": "az account get-access-token",
@@ -83,6 +86,11 @@ def login_error(error: Exception, *, auth: str, tenant: str) -> LoginError:
 
 
 def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
+    if _CERTIFICATE.search(text):
+        return (
+            "If the authority is your company's, or that of a proxy that inspects TLS, name its certificate "
+            "in SSL_CERT_FILE, and for az in REQUESTS_CA_BUNDLE"
+        )
     if name == "EnvironmentCredential" and numbers:
         for number, how in _SECRET.items():
             if number in numbers:

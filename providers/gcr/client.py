@@ -108,7 +108,8 @@ class GoogleClient:
     def reading(self) -> dict[str, Any]:
         """Retry and timeout of a read: repeated while Google is busy, which the SDKs do for some reads only.
 
-        Not repeated if Google says how long to wait (`read` does that), or if the login has expired.
+        Not repeated if Google says how long to wait (`read` does that), if the login has expired, or if
+        the certificate does not verify.
         """
         from google.api_core import exceptions, retry_async
 
@@ -121,10 +122,11 @@ class GoogleClient:
         )
 
         def busy(error: BaseException) -> bool:
+            text = str(getattr(error, "message", ""))
             return (
                 isinstance(error, passing)
                 and _retry_info(error) is None
-                and not errors.is_refused_login(str(getattr(error, "message", "")))
+                and not (errors.is_refused_login(text) or errors.is_refused_certificate(text))
             )
 
         retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=READ_SECONDS)

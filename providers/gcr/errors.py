@@ -91,6 +91,11 @@ _HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "DATA_LOSS": 500,
     }
 )
+_OWN_AUTHORITY = (
+    "If its authority is your own, or that of a proxy that inspects TLS, name that authority's certificate "
+    "in each of GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, since Google's "
+    "libraries read all three"
+)
 _UNANSWERED = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
 
 
@@ -131,6 +136,8 @@ class GoogleApiError(ApiError):
         self.info = info
         self.constraint = constraint
         self.lagging = lagging
+        if is_refused_certificate(message):
+            self.certificate_fix = _OWN_AUTHORITY
 
     @property
     def summary(self) -> str:
@@ -143,7 +150,7 @@ class GoogleApiError(ApiError):
 
     @property
     def unanswered(self) -> bool:
-        return self.code in _UNANSWERED
+        return self.code in _UNANSWERED and not self.certificate_fix
 
     @property
     def rate_limited(self) -> bool:
@@ -156,6 +163,8 @@ class GoogleApiError(ApiError):
 
     @property
     def busy(self) -> bool:
+        if self.certificate_fix:
+            return False
         return self.code in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or self.rate_limited
 
     @property
@@ -209,6 +218,8 @@ class GoogleApiError(ApiError):
 
     @property
     def problem_code(self) -> Code:
+        if self.certificate_fix:
+            return Code.REGISTRY_CERTIFICATE
         if self.disabled_service:
             return Code.API_DISABLED
         if self.rate_limited:
@@ -226,6 +237,11 @@ def is_refused_login(message: str) -> bool:
     return "Getting metadata from plugin failed" in message and any(
         word in message for word in ("invalid_grant", "RefreshError", "Reauth", "DefaultCredentials")
     )
+
+
+def is_refused_certificate(message: str) -> bool:
+    """Whether the text is that of a TLS certificate which does not verify: nothing was sent."""
+    return "CERTIFICATE_VERIFY_FAILED" in message or "certificate verify failed" in message
 
 
 def lagging(what: str) -> GoogleApiError:
@@ -272,7 +288,9 @@ def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepF
         doing: the action, after "to": "create the service account ...".
         permission: the permission that it takes, for errors that do not name it.
     """
-    if error.unanswered:
+    if error.certificate_fix:
+        what = f"Google could not be reached to {doing} ({error.summary})"
+    elif error.unanswered:
         what = f"Google did not answer the request to {doing} ({error.summary})"
     elif error.rate_limited:
         what = f"Google limits the rate of calls, and would not {doing} in time ({error.summary})"
@@ -283,6 +301,8 @@ def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepF
 
 def fix_of(error: GoogleApiError, permission: str = "") -> str:
     """As `GoogleApiError.fix`; `permission` is what the call takes, for errors that do not name it."""
+    if error.certificate_fix:
+        return error.certificate_fix
     if error.unauthenticated:
         return login_fix()
     if service := error.disabled_service:
