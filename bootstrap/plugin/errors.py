@@ -5,6 +5,9 @@ No exception of an SDK leaves its client module.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.text import one_line
@@ -89,6 +92,20 @@ class ApiError(Exception):
         if self.unauthenticated:
             return Code.LOGIN_REFUSED
         return Code.MISSING_PERMISSION if self.forbidden else Code.CLOUD_REFUSED
+
+
+@contextmanager
+def refused_as(refused: Callable[[ApiError, str], PullkeyError], doing: str) -> Iterator[None]:
+    """Convert an API's error inside to one of pullkey's.
+
+    Args:
+        refused: converts one: to an error that says that `doing` was refused.
+        doing: the action, as the text after "to".
+    """
+    try:
+        yield
+    except ApiError as error:
+        raise refused(error, doing) from None
 
 
 def as_user_error(error: BaseException) -> PullkeyError:

@@ -79,7 +79,7 @@ class Identity(Resource[Application]):
         self._app_id = ""
         self._named = session.target.app_name
         self._listed = session.target.app_label
-        self._goes = _Deletion.PERMANENT
+        self._deletion = _Deletion.PERMANENT
         self._permanent: PermanentDeletion | None = None
         if not session.target.app_id:
             self.permissions = self.removal_permissions = (GRAPH_RIGHT,)
@@ -283,7 +283,7 @@ class Identity(Resource[Application]):
                 return ""
             return await self.principal.undo(principal_id)
         if intent.get("restored") or self.attempt.restoring is not None:
-            self._goes = _Deletion.BACK
+            self._deletion = _Deletion.BACK
             return await super().undo(intent)
         summary = await super().undo(intent)
         if summary:
@@ -300,7 +300,7 @@ class Identity(Resource[Application]):
         return created and not self.principal.attempt.sent
 
     async def is_of_run(self, shown: Application, intent: Intent) -> bool:
-        if self._goes is not _Deletion.BACK:
+        if self._deletion is not _Deletion.BACK:
             if not self._is_of_lost_call(shown, intent):
                 return False
             # An update writes our notes too, so they name the run that wrote last, not the one that created
@@ -324,7 +324,7 @@ class Identity(Resource[Application]):
     async def delete(self, intent: Intent) -> None:
         del intent
         graph = self._session.cloud.graph
-        if self._goes is not _Deletion.PERMANENT:
+        if self._deletion is not _Deletion.PERMANENT:
             await graph.delete_application(self._object_id)
             return
         self._permanent = self._permanent or PermanentDeletion(
@@ -334,7 +334,7 @@ class Identity(Resource[Application]):
 
     def is_deleted(self, error: ApiError) -> bool:
         # The deleted items show whether a permanent deletion is complete.
-        return self._goes is not _Deletion.PERMANENT and error.missing
+        return self._deletion is not _Deletion.PERMANENT and error.missing
 
     async def _delete(
         self,
@@ -352,9 +352,9 @@ class Identity(Resource[Application]):
             raise StillThere(*self._permanent.left_over(self.called, error)) from None
 
     def deleted_as(self) -> str:
-        if self._goes is _Deletion.BACK:
+        if self._deletion is _Deletion.BACK:
             return f"deleted the restored {self.noun} again"
-        return f"deleted {self.called}{_RESTORED_BY_THE_NEXT * (self._goes is _Deletion.DELETED_ITEMS)}"
+        return f"deleted {self.called}{_RESTORED_BY_THE_NEXT * (self._deletion is _Deletion.DELETED_ITEMS)}"
 
     def delete_command(self) -> str:
         target, known = self._session.target, self._session.known
@@ -408,7 +408,7 @@ class Identity(Resource[Application]):
         # In the deleted items the next onboarding finds it and restores it, and for 30 days it is seen to be
         # deleted.
         if await self._reads_deleted_items(application):
-            self._goes = _Deletion.DELETED_ITEMS
+            self._deletion = _Deletion.DELETED_ITEMS
         return await super().remove()
 
     async def _reads_deleted_items(self, application: Application) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.model import clock
@@ -12,7 +12,7 @@ from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused_as
 
 if TYPE_CHECKING:
     from providers.acr.login_errors import LoginError
@@ -213,13 +213,9 @@ def _missing_permission_fix(error: AzureApiError) -> str:
     return f"Have the missing permission granted (see the README), {_HANDOVER}"
 
 
-@contextmanager
-def as_sentence(doing: str) -> Iterator[None]:
+def as_sentence(doing: str) -> AbstractContextManager[None]:
     """Turn an `ApiError` inside into a `StepFailed` with a message for the user."""
-    try:
-        yield
-    except ApiError as error:
-        raise refused(error, doing) from None
+    return refused_as(refused, doing)
 
 
 async def traced(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused_as
 from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
@@ -45,13 +44,9 @@ def busy(error: Exception) -> Delay | None:
     return busy_delay(error, busy=_BUSY, limited=_LIMITED)
 
 
-@contextmanager
-def as_sentence(doing: str) -> Iterator[None]:
+def as_sentence(doing: str) -> AbstractContextManager[None]:
     """Convert API errors raised in this context to `StepFailed`."""
-    try:
-        yield
-    except HubApiError as error:
-        raise refused(error, doing) from None
+    return refused_as(refused, doing)
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:

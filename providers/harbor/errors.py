@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused_as
 from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
@@ -49,13 +48,9 @@ def busy(error: Exception) -> Delay | None:
     return busy_delay(error, busy=_BUSY, limited=_LIMITED)
 
 
-@contextmanager
-def as_sentence(doing: str) -> Iterator[None]:
+def as_sentence(doing: str) -> AbstractContextManager[None]:
     """Convert a refusal inside to a sentence."""
-    try:
-        yield
-    except HarborApiError as error:
-        raise refused(error, doing) from None
+    return refused_as(refused, doing)
 
 
 def refused(error: ApiError, doing: str) -> StepFailed:
