@@ -245,6 +245,15 @@ def test_a_login_that_only_reads_can_plan_what_another_applies(
     assert done.code == 0, done.text
     assert "1 target: 1 to create." in done.out
 
+    operator.may([*listed(capsys, provider)])
+    assert operator.world.onboard().code == 0
+    operator.may([*listed(capsys, provider, "--for", "list")])
+    file.write_text(file.read_text().replace("}", ", remove: true}"))
+    assert "lacks the permission" in operator.world.run(*plan).out
+    done = operator.world.run(*plan, "--skip-permissions")
+    assert "1 target: 1 to remove." in done.out
+    assert "lacks the permission" not in done.out
+
 
 def test_a_role_for_gcloud_holds_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:
     role = yaml.safe_load(permissions(capsys, "gcr", "--for", "rotate", "--format", "gcloud"))

@@ -168,7 +168,7 @@ class RemovalPlanner:
         }
         steps = [step for step in session.steps if step.name in concerned and step.removal_permissions]
         asked = sorted({name for step in steps for name in step.removal_permissions})
-        if not asked:
+        if not asked or not self._options.ask_permissions:
             return
         try:
             missing = await session.missing_permissions(asked) or {}

@@ -22,11 +22,13 @@ class OperationOptions:
         dry_run: change nothing.
         yes: do not ask for confirmation before the first change.
         command: the command line as typed, to suggest running it again.
+        ask_permissions: whether to ask if the login may do it all. Not for a plan that another login applies.
     """
 
     dry_run: bool = False
     yes: bool = False
     command: str = ""
+    ask_permissions: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +45,6 @@ class RunOptions(OperationOptions):
     """For a rotation: how long both keys stay valid once Akka shows the new one in every region."""
     as_planned: PlannedSteps | None = None
     """Do nothing that is not in this plan."""
-    ask_permissions: bool = True
-    """Whether the preflight asks if the login may do the steps. Not for a plan that another login applies."""
     report_unrecorded_keys: bool = True
     """Whether to look for keys that lost runs have left. For targets with one identity, once is enough."""
 

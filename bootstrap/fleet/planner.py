@@ -310,7 +310,8 @@ class Planner:
         if held.link is None or located.session is None or located.context is None:
             error = located.error or messages.not_managed(held.name)
             return blocked(entry, error)
-        result = await self._workspace.offboarding(entry, located, OffboardOptions(dry_run=True)).execute()
+        options = OffboardOptions(dry_run=True, ask_permissions=self._workspace.ask_permissions)
+        result = await self._workspace.offboarding(entry, located, options).execute()
         if result.error is not None:
             return blocked(entry, result.error)
         removed = {
