@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.engine.audit_sinks import AuditFile, Sink
 from bootstrap.model import clock
+from bootstrap.model.change import Audit, Change
 from bootstrap.model.text import one_line
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
-from bootstrap.model.change import Audit, Change
 
 _LONGEST = 1_000
-
-
 # The steps of a run or an offboarding that change Akka, as the user who is logged in there.
 _IN_AKKA = frozenset({"handoff", "reference", "secret"})
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bootstrap.engine.reporter import harmless
 from bootstrap.fleet.entry import Entry
+from bootstrap.fleet.progress import FleetReporter
 from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.errors import LeftOver, Problem, PullkeyError, first_line
 from bootstrap.model.tense import doing
@@ -35,11 +36,8 @@ if TYPE_CHECKING:
 
     from bootstrap.fleet.planner import Planned
     from bootstrap.fleet.target_result import TargetResult
-from bootstrap.fleet.progress import FleetReporter
 
 _PULSE_SECONDS = 30.0
-
-
 _ROWS = 12
 
 

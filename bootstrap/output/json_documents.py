@@ -15,6 +15,7 @@ from bootstrap.engine.target_operation import TargetOperation
 from bootstrap.model.codes import Explanation
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, fix_fields
 from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.output.commands import by_hand
 from bootstrap.output.error_documents import error_fields, faults_document, problem_document
 from bootstrap.plugin.checks import Check
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bootstrap.engine.audit_chain import ChainReport
     from bootstrap.engine.service_survey import RegistryInUse
     from bootstrap.plugin.inventory import InstalledProvider
-from bootstrap.model.schema_version import SCHEMA_VERSION
 
 
 def run_document(
