@@ -98,7 +98,7 @@ class Run(TargetOperation):
         Raises:
             Refused: there are problems.
         """
-        seen = await self._examination.examine(self.steps, self._connected)
+        seen = await self._preflight.examine(self.steps, self._connected)
         statuses = self._noted(seen)
         if seen.findings.problems:
             raise Refused(seen.findings.problems)
@@ -122,14 +122,14 @@ class Run(TargetOperation):
         """
         asks, new_key = not self.options.yes, StepRole.KEY in {step.name for step in pending}
         if new_key:
-            if asks and self.options.wait and (problems := await self._examination.unreachable()):
+            if asks and self.options.wait and (problems := await self._preflight.unreachable()):
                 raise Refused(problems)
             if asks:
                 self.reporter.show_plan()
             await asyncio.sleep(_SIGNALS_SECONDS)
             await self.session.prompt_secrets()
         supplied = self.session.supplied() if asks and new_key and self.options.wait else None
-        if supplied is not None and (problems := await self._examination.refused(supplied)):
+        if supplied is not None and (problems := await self._preflight.refused(supplied)):
             raise Refused(problems)
         if asks and not self.reporter.confirm(self._question(pending)):
             raise Declined
@@ -205,8 +205,8 @@ class Run(TargetOperation):
         Raises:
             Refused: Akka or the cloud cannot be read.
         """
-        self.result.who = await self._examination.connect()
-        if problems := await self._examination.akka_problems():
+        self.result.who = await self._preflight.connect()
+        if problems := await self._preflight.akka_problems():
             raise Refused(problems)
         held = await self._held()
         recovery = await self._clear_up(
@@ -216,9 +216,9 @@ class Run(TargetOperation):
         self._recovery = recovery
         if recovery.whole is not None:
             # A record that Akka shows truncated is no reason to replace its key.
-            self._examination.use(recovery.whole)
+            self._preflight.use(recovery.whole)
         elif recovery.removed:
-            self._examination.use(recovery.held)
+            self._preflight.use(recovery.held)
 
     async def _settle(self) -> None:
         """Remove keys that earlier runs kept because Akka might hold them, now that Akka shows this run's

@@ -81,21 +81,21 @@ class TargetOperation(Operation):
         """Create steps and preflight for a session with which nothing was read yet."""
         context, options = self.context, self.options
         self.session = session
-        self._examination = Preflight(
+        self._preflight = Preflight(
             session, context, self.akka, options, held=self._seen_held, akka_checked=self._akka_checked
         )
-        self._held = self._examination.held
+        self._held = self._preflight.held
         context.held = self._held
         context.place = self._place
         context.in_use = AsyncOnce(lambda: keys_in_use(self.akka))
-        key_pending = self._examination.key_pending
+        key_pending = self._preflight.key_pending
         self.handoff = HandoffStep(session, context, self.akka, options.secret_name, key_pending=key_pending)
         self.handshake = HandshakeStep(
             session,
             context,
-            challenge=self._examination.trusted_challenge,
+            challenge=self._preflight.trusted_challenge,
             key_pending=key_pending,
-            compares=self._examination.compares,
+            compares=self._preflight.compares,
             patience=self._patience,
         )
         self.clear = DeleteReplacedKey(
@@ -154,7 +154,7 @@ class TargetOperation(Operation):
         )
 
     async def _place(self) -> str:
-        await self._examination.akka_problems()  # reads the names, unless the command has
+        await self._preflight.akka_problems()  # reads the names, unless the command has
         return await self.akka.place(self.options.secret_name)
 
     async def _close(self) -> None:
@@ -180,7 +180,7 @@ class TargetOperation(Operation):
         self.reporter.problems(error.problems)
 
     async def _note_unfinished(self) -> None:
-        self.result.who = await self._examination.connect()
+        self.result.who = await self._preflight.connect()
         self.result.unfinished = await unfinished(self._own_journal, self.session)
         self.result.left_over += self.result.unfinished.left_over
         if self.result.unfinished.what:

@@ -61,7 +61,7 @@ class Verification(TargetOperation):
 
     async def _perform(self, *, recovered: bool) -> None:
         seen = await self._examined()
-        self._connected(await self._examination.connect())
+        self._connected(await self._preflight.connect())
         if self._own_journal.left_behind() is not None:
             await self._note_unfinished()
         statuses = self._noted(seen)
@@ -83,15 +83,15 @@ class Verification(TargetOperation):
         Raises:
             Refused: Akka cannot be read.
         """
-        seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
-        if problems := await self._examination.akka_problems():
+        seen = await self._preflight.examine(self.steps, lambda _: None, checks=True)
+        if problems := await self._preflight.akka_problems():
             raise Refused(problems)
         if any(one.state is State.MISSING for one in seen.statuses.values()):
             await asyncio.sleep(AGAIN_SECONDS)
             await self.session.close()
             self.context.shared.invalidate()
             self._begin_with(self._reopen())
-            seen = await self._examination.examine(self.steps, lambda _: None, checks=True)
+            seen = await self._preflight.examine(self.steps, lambda _: None, checks=True)
         return seen
 
     async def _pulls(self, password: Secret) -> bool:
@@ -99,7 +99,7 @@ class Verification(TargetOperation):
         probe = await self.session.probe()
         username = await username_in_akka(self.session) or ""
         credential = Credential(await self.session.server(), username, password, KeyRef("", "", ""))
-        challenge = await self._examination.trusted_challenge()
+        challenge = await self._preflight.trusted_challenge()
         pauses = _PULL_PAUSES if self.session.waits_for_spreading else ()
         for pause in (*pauses, None):
             attempt = await try_once(
