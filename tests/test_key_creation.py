@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap.model import clock
+from bootstrap.model.credential import Credential
 from bootstrap.model.errors import OutcomeUnknown, PullkeyError, StepFailed
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
@@ -75,6 +76,33 @@ def test_a_marked_key_whose_answer_is_lost_is_deleted_before_the_next(answer: Ap
 
     assert sorted(one.cloud.keys) == ["key-000", done.made["key_id"]]
     assert done.left_over is None
+
+
+def test_a_key_that_the_answer_does_not_name_is_as_good_as_lost() -> None:
+    class Unread(RobotKey):
+        def id_of(self, answer: str) -> str:
+            return {"key-003": "key-003"}[answer]
+
+    one = key(cloud(), Unread)
+
+    done = of(one.do)
+
+    assert done.made == {"key_id": "key-003"}
+    assert [*one.cloud.keys] == ["key-003"]
+    assert one.cloud.calls == ["create", "list", "delete key-002", "create", "list"]
+
+
+def test_a_key_of_which_no_credential_is_made_is_undone_by_its_id() -> None:
+    class Secretless(RobotKey):
+        async def credential_of(self, answer: str) -> Credential:
+            raise KeyError("secret")
+
+    one = key(cloud("key-000"), Secretless)
+    with pytest.raises(KeyError):
+        of(one.do)
+    assert one.answered == "key-002"  # so that it does not count as another run's
+    of(lambda: one.undo(one.intent()))
+    assert [*one.cloud.keys] == ["key-000"]
 
 
 def test_a_marked_key_that_shows_late_is_deleted_beside_the_one_that_was_answered() -> None:

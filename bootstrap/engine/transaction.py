@@ -221,7 +221,8 @@ class Transaction:
         A key that Akka's record names only now counts however old it is: its run had not finished before.
         """
         made = self._session.credential
-        own = {made.link.key_id} if made else set()
+        # A credential may not have been made of a key that was created.
+        own = {made.link.key_id if made else self._session.key.answered} - {""}
         # Before this run registers, a record with its key's id is another run's: two passwords generated at
         # the same moment have the same id.
         registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()

@@ -49,8 +49,6 @@ class KeyResource(KeyKind[K, N]):
     `K` is what the cloud shows of a key, `N` its answer to a creation, with the secret.
     """
 
-    _answered = ""
-    """The id of the key that this run created; it is undone even if what follows its creation fails."""
     _undeleted = ""
     """The key of this run that could not be deleted; "" if none."""
     _creations = 0
@@ -195,7 +193,8 @@ class KeyResource(KeyKind[K, N]):
             answer = await retry_while(
                 self._create, why=self._delay_of_creation, deadline=context.deadline, tell=context.tell
             )
-            self._answered = key_id = self.id_of(answer)
+            # It is undone even if what follows its creation fails.
+            self.answered = key_id = self.id_of(answer)
             self.created.add(key_id)
             left_over = await self._clear_doubles(key_id) if self.attempt.unanswered else None
         except ApiError as error:
@@ -216,7 +215,7 @@ class KeyResource(KeyKind[K, N]):
         await self.before_creation()
         try:
             with self.attempt.sending(self.may_be_created):
-                return await self.create()
+                return self._with_id(await self.create())
         except ApiError as error:
             if not self.may_be_created(error):
                 raise
@@ -225,6 +224,18 @@ class KeyResource(KeyKind[K, N]):
                 raise
             self.attempt.conclude(ours=True)
             return found
+
+    def _with_id(self, answer: N) -> N:
+        """The answer to a creation, if it says which key was created.
+
+        Raises:
+            ApiError: it does not, so it is as good as lost.
+        """
+        try:
+            self.id_of(answer)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ApiError(0, f"its answer does not name the {self.word} ({type(error).__name__})") from None
+        return answer
 
     async def after_lost_answer(self, error: ApiError) -> N | None:
         """Look for the effect of an unanswered creation. Return its answer if it can be had; None to send the
@@ -340,7 +351,7 @@ class KeyResource(KeyKind[K, N]):
     def _answered_for(self, intent: Intent) -> str:
         """The id of the key that the run of an intent created, where its intent does not name it."""
         by_mark = self.attempt.unanswered and self.is_marked(intent)  # finds those without an answer, too
-        return "" if by_mark or intent.get("lost") else self._answered
+        return "" if by_mark or intent.get("lost") else self.answered
 
     async def undo(self, intent: Intent) -> str:
         key_id = intent.get("key_id") or self._answered_for(intent)

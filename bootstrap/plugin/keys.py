@@ -20,6 +20,8 @@ class Keys(ABC):
     two_at_most: bool = False
     """Whether an identity has at most two keys: while a replaced key is kept, no new one can be created."""
 
+    answered: str = ""
+    """The id of the key that this run created, as soon as the cloud has answered that; else ""."""
     deleted: Collection[str] = ()
     """The ids of the keys that this run has deleted; a list that lags may still show them."""
 

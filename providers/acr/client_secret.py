@@ -323,7 +323,7 @@ class Key(KeyResource[Password, NewPassword]):
             self.facts_of(one)
             for one in (application.passwords if application else ())
             if one.display_name.startswith(DISPLAY_MARK)
-            and (one.display_name != self.display_name or one.key_id == self._answered)
+            and (one.display_name != self.display_name or one.key_id == self.answered)
             and not one.expired
         ]
 
