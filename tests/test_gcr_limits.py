@@ -49,6 +49,8 @@ class TestARateLimit:
         assert done.code == 1, done.text
         assert gcr.calls("iam.CreateServiceAccount") == 1
         assert "Maximum number of service accounts" in done.err
+        assert "--service-account EMAIL" in done.err
+        assert "PK-LIMIT" in done.err
 
 
 class TestALogin:

@@ -141,6 +141,27 @@ class TestARole:
         assert "--skip-grant" in done.err
         assert cloud_picture(gcr) == before
 
+    def test_of_a_deleted_account_with_this_name_is_named_with_what_removes_it(self, gcr: World) -> None:
+        """Google's words: GoogleCloudPlatform/k8s-config-connector#279."""
+        assert gcr.onboard().code == 0
+        gone = account(gcr).unique_id
+        gcr.cloud.state.delete_account(account(gcr))
+        before = cloud_picture(gcr)
+        member = f"deleted:serviceAccount:{ACCOUNT}?uid={gone}"
+        said = f"Inconsistent representation of deleted member: '{member}' and 'serviceAccount:{ACCOUNT}'"
+        gcr.fault(f"artifactregistry.SetIamPolicy=400;message={quote(said)}*forever")
+
+        done = gcr.onboard()
+
+        assert done.code == 1, done.text
+        command = (
+            "gcloud artifacts repositories remove-iam-policy-binding containers --location=europe-west1 "
+            f"--project=acme-shop --member='{member}' --role=roles/artifactregistry.reader --condition=None"
+        )
+        assert command in done.err
+        assert "Check --role" not in done.err
+        assert cloud_picture(gcr) == before
+
     def test_that_its_account_does_not_exist_yet_is_waited_out(self, gcr: World) -> None:
         said = quote(f"Service account {ACCOUNT} does not exist.")
         gcr.fault(f"artifactregistry.SetIamPolicy=400;message={said}*2")

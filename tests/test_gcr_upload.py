@@ -148,7 +148,7 @@ class TestPolicies:
         failed = gcr.onboard(*UPLOAD)
         assert failed.code == 1, failed.text
         assert "max allowed lifetime" in failed.err
-        assert "--expires-in" in failed.err
+        assert "--expires-in 720h" in failed.err
         assert cloud_picture(gcr) == before
 
 

@@ -236,6 +236,20 @@ class TestWhichSource:
         assert key.uploaded
         assert key.valid_before - key.valid_after == dt.timedelta(hours=720)
 
+    def test_one_that_could_not_be_read_has_google_create_the_key(self, gcr: World) -> None:
+        """The key then expires as the policy says."""
+        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("720h",)
+        gcr.cloud.state.denied_permissions.add("orgpolicy.policy.get")
+
+        done = gcr.onboard(*AUTO)
+
+        assert done.code == 0, done.text
+        assert "iam.serviceAccountKeyExpiryHours" in done.err
+        assert "which expires on" in done.text
+        (key,) = account(gcr).user_keys()
+        assert not key.uploaded
+        assert json.loads(gcr.held(NAME).password)["private_key_id"] == key.id
+
     def test_an_expiry_means_an_upload(self, gcr: World) -> None:
         project(gcr).constraints[FORBIDDEN_UPLOAD] = True
         done = gcr.onboard(*AUTO, "--expires-in", "30d")

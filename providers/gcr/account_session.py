@@ -70,11 +70,18 @@ class AccountSession(Session):
                     target.account_resource, why, self.context.deadline
                 )()
         except GoogleApiError as error:
-            if error.forbidden and target.enable_apis:
-                return None  # the IAM API may be among those that the run enables
+            if error.forbidden and target.enable_apis and await self._enables("iam.googleapis.com"):
+                return None
             raise
         self.account_is_new |= found is not None and is_new(found)
         return found
+
+    async def _enables(self, service: str) -> bool:
+        """Whether an API is among those that the run enables; also if that cannot be read."""
+        try:
+            return service in await self.disabled_services()
+        except GoogleApiError:
+            return True
 
     async def _why_account_should_exist(self) -> str:
         """The reason why the account should exist although Google does not show it; "" if there is none."""

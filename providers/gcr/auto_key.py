@@ -52,12 +52,13 @@ class AutoKey(UploadedKey):
         try:
             return await self._chosen.create()
         except GoogleApiError as error:
-            if not self._key_policy.gives_way(error):
+            constraint = self._key_policy.forbids_upload(error)
+            if not constraint:
                 raise
             # Refused by a policy that could not be read, so nothing was created.
-            self._key_policy.give_up_upload(error.constraint)
+            self._key_policy.give_up_upload(constraint)
             self._gave_up, self.marked = True, False
-            self._session.context.tell(messages_keys.upload_refused(error.constraint))
+            self._session.context.tell(messages_keys.upload_refused(constraint))
             return await self._chosen.create()
 
     async def undo(self, intent: Intent) -> str:

@@ -43,8 +43,12 @@ class GoogleClient:
         self._trace = trace
         self._clients: list[Any] = []
         self._tokens = 0
-        self.enabled: set[str] = set()
-        """The APIs that this command has enabled: an error that says one is disabled is then a delay."""
+        self.enabled: set[tuple[str, str]] = set()
+        """Projects, and the APIs that this command has enabled in them: an error that says one is disabled
+        there is then a delay.
+        """
+        self._numbers: dict[str, str] = {}
+        """The numbers of projects, by their ids, as far as answers have shown them."""
         self._renewing = asyncio.Lock()
 
     # -- clients ---------------------------------------------------------------------------------------------
@@ -101,6 +105,16 @@ class GoogleClient:
     async def close(self) -> None:
         while self._clients:
             await self._clients.pop().transport.close()
+
+    def number_of(self, project: str) -> str:
+        """The number of a project; "" if no answer has shown it yet."""
+        return self._numbers.get(project, "")
+
+    def note_number(self, project: str, name: str) -> None:
+        """Note a project's number from the name of it or of something in it: `projects/734512906481/...`."""
+        number = name.removeprefix("projects/").partition("/")[0]
+        if number.isdigit():
+            self._numbers[project] = number
 
     # -- calling ---------------------------------------------------------------------------------------------
 
@@ -167,8 +181,15 @@ class GoogleClient:
         """
 
         def just_enabled(error: Exception) -> Delay | None:
-            service = error.disabled_service if isinstance(error, errors.GoogleApiError) else ""
-            return errors.new_service_delay(service) if service in self.enabled else None
+            if not isinstance(error, errors.GoogleApiError):
+                return None
+            service, consumer = error.disabled_service, error.consumer
+            # The login's calls may count to another project, in which nothing was enabled.
+            waits = any(
+                service == name and consumer in ("", project, self.number_of(project) or consumer)
+                for project, name in self.enabled
+            )
+            return errors.new_service_delay(service) if waits else None
 
         return await retry_while(
             lambda: self._as_logged_in(method, resource, call, seconds=seconds, silent=silent),
@@ -247,7 +268,7 @@ def _as_api_error(error: Exception) -> errors.GoogleApiError | None:
         return errors.GoogleApiError("DEADLINE_EXCEEDED", "there was no answer in time")
     if isinstance(error, GoogleAuthError):
         code = "UNAVAILABLE" if isinstance(error, TransportError) else "UNAUTHENTICATED"
-        return errors.GoogleApiError(code, str(error))
+        return errors.GoogleApiError(code, errors.said_in(error))
     if isinstance(error, exceptions.GoogleAPICallError):
         return _of_call_error(error)
     if isinstance(error, _UNREADABLE):

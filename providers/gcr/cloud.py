@@ -27,6 +27,7 @@ class GoogleCloud(GoogleClient):
             project,
             lambda: self.projects.get_project(name=f"projects/{project}", **self.reading),
         )
+        self.note_number(project, found.name)
         return str(found.state.name)
 
     async def projects_seen(self, most: int = 50) -> list[tuple[str, str]]:
@@ -75,6 +76,8 @@ class GoogleCloud(GoogleClient):
             project,
             lambda: self.services.batch_get_services(request=request, **self.reading),
         )
+        for service in answer.services:
+            self.note_number(project, service.name)
         enabled = resources.State.ENABLED
         return [service.name.rsplit("/", 1)[-1] for service in answer.services if service.state != enabled]
 
@@ -108,7 +111,7 @@ class GoogleCloud(GoogleClient):
             if not error.forbidden:
                 raise
             await self._until_enabled(project, names)
-        self.enabled |= set(names)
+        self.enabled |= {(project, name) for name in names}
 
     async def _until_enabled(self, project: str, names: Collection[str]) -> None:
         async def look() -> None:

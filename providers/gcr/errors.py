@@ -5,11 +5,16 @@ account" came only before a create, "Service account projects/... does not exist
 hashicorp/terraform-provider-google #10227 and #15042 (a 403 right after a create);
 hashicorp/vault-plugin-secrets-gcp#237 (setIamPolicy); hail-is/hail#4725,
 googleapis/google-api-dotnet-client#2027 and firebase/firebase-tools#6192 (ten keys, then and now);
-google.rpc.error_details (RetryInfo, ErrorInfo, PreconditionFailure).
+google.rpc.error_details (RetryInfo, ErrorInfo, PreconditionFailure); google.api.ErrorReason, and examples of
+such refusals: golang/oauth2#702 (a quota project is missing), google-github-actions/auth#250 (it may not be
+used), terraform-google-modules/terraform-example-foundation#974 (VPC Service Controls).
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -68,9 +73,25 @@ _UNKNOWN_ACCOUNT = re.compile(
     r"^Service account (?P<account>\S+) does not exist\.?$|^Not found; Gaia id not found for email",
     re.MULTILINE,
 )
+_LONGEST_KEY_LIFE = re.compile(r"max allowed lifetime of (\d[\d,]*) seconds")
 _MAY_NOT_EXIST = re.compile(
     r"^Permission '(?P<permission>iam\.serviceAccount\S+)' denied on .*\(or it may not exist\)"
 )
+# Reasons (google.api.ErrorReason) of a 403 that no permission on the resource removes, each with its text:
+# some answers leave the reason out.
+_OBSTACLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "SECURITY_POLICY_VIOLATED": "vpcServiceControlsUniqueIdentifier",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficient authentication scopes",
+        "USER_PROJECT_DENIED": "required permission to use project",
+        "BILLING_DISABLED": "requires billing to be enabled",
+        "CONSUMER_INVALID": "",
+        "CONSUMER_SUSPENDED": "",
+    }
+)
+# The projects of gcloud's own OAuth clients (google.auth._cloud_sdk; googlecloudsdk/core/config.py). Google
+# counts the calls of a user's login to them if it names no quota project.
+_GCLOUD_PROJECTS: Final = ("764086051850", "32555940559")
 _DAY_SECONDS = 3600.0  # no quota of calls asks for a longer pause; ten keys ask for 86401 s
 
 
@@ -168,6 +189,31 @@ class GoogleApiError(ApiError):
         return self.code in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or self.rate_limited
 
     @property
+    def obstacle(self) -> str:
+        """The reason of a 403 that no permission on the resource removes, or ""."""
+        if self.status != 403:
+            return ""
+        if self.reason in _OBSTACLES:
+            return self.reason
+        return next((it for it, text in _OBSTACLES.items() if text and text in self.message), "")
+
+    @property
+    def forbidden(self) -> bool:
+        return super().forbidden and not self.obstacle
+
+    @property
+    def consumer(self) -> str:
+        """The project, by its id or number, to which Google counts the call; "" if the error names none."""
+        return self.info.get("consumer", "").removeprefix("projects/")
+
+    @property
+    def needs_quota_project(self) -> bool:
+        """Whether an API is refused because a user's login names no project to count its calls to."""
+        return bool(self.disabled_service) and (
+            self.consumer in _GCLOUD_PROJECTS or "requires a quota project" in self.message
+        )
+
+    @property
     def not_shown(self) -> bool:
         """The resource does not exist, or this login may not see it: Google does not always say which."""
         return self.missing or self.forbidden
@@ -199,6 +245,12 @@ class GoogleApiError(ApiError):
         )
 
     @property
+    def longest_key_life(self) -> dt.timedelta | None:
+        """How long an uploaded key may last, if this refuses one that lasts longer (GAM-team/GAM#1127)."""
+        found = _LONGEST_KEY_LIFE.search(self.message) if self.status == 400 else None
+        return dt.timedelta(seconds=int(found[1].replace(",", ""))) if found is not None else None
+
+    @property
     def never_existed(self) -> bool:
         """A 404 with the text that Google uses for an account that never existed, or is deleted."""
         return self.missing and bool(_NEVER_EXISTED.match(self.message))
@@ -222,6 +274,8 @@ class GoogleApiError(ApiError):
             return Code.REGISTRY_CERTIFICATE
         if self.disabled_service:
             return Code.API_DISABLED
+        if self.obstacle:
+            return Code.POLICY if self.obstacle == "SECURITY_POLICY_VIOLATED" else Code.CLOUD_REFUSED
         if self.rate_limited:
             return Code.CLOUD_RATE_LIMITED
         if self.code == "ABORTED":
@@ -230,6 +284,15 @@ class GoogleApiError(ApiError):
             return Code.CLOUD_UNAVAILABLE
         codes = {"UNAUTHENTICATED": Code.LOGIN_REFUSED, "PERMISSION_DENIED": Code.MISSING_PERMISSION}
         return codes.get(self.code, Code.CLOUD_REFUSED)
+
+
+def said_in(error: Exception) -> str:
+    """The text of an error of google-auth; of a refused impersonation, with Google's own message."""
+    text = str(error.args[0]) if error.args else str(error)
+    for body in error.args[1:]:
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            return f"{text}: {json.loads(body)['error']['message']}"
+    return text
 
 
 def is_refused_login(message: str) -> bool:
@@ -305,9 +368,12 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
         return error.certificate_fix
     if error.unauthenticated:
         return login_fix()
+    if error.needs_quota_project:
+        return f"{quota_project_fix()}."
     if service := error.disabled_service:
-        project = error.info.get("consumer", "").removeprefix("projects/") or "PROJECT"
-        return f"{disabled_fix([service], project)}."
+        return f"Run: {enabling_command([service], error.consumer or 'PROJECT')}."
+    if error.obstacle:
+        return _obstacle_fix(error)
     if error.forbidden:
         named = re.search(r"[Pp]ermission '([a-zA-Z.]+)'", error.message)
         needed = error.info.get("permission") or (named[1] if named else "") or permission
@@ -331,16 +397,46 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
         )
     if error.busy or error.unanswered:
         return RUN_LATER
+    if error.constraint:
+        return f"Ask the administrator of organisation policies for an exception from {error.constraint}."
     return ""
 
 
-def disabled_fix(services: Sequence[str], project: str) -> str:
-    """How to enable APIs. Service Usage cannot enable itself; gcloud calls it by a project of its own."""
-    command = f"gcloud services enable {' '.join(services)} --project={project}"
+def _obstacle_fix(error: GoogleApiError) -> str:
+    project = error.consumer or "PROJECT"
+    match error.obstacle:
+        case "SECURITY_POLICY_VIOLATED":
+            return (
+                "This is not a missing permission: VPC Service Controls forbid the call from here. Run "
+                "pullkey where the perimeter allows it, or give its administrator the identifier above."
+            )
+        case "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
+            return (
+                "The login's token lacks the scope cloud-platform. On a machine of Compute Engine, stop it "
+                "and run: gcloud compute instances set-service-account MACHINE --scopes=cloud-platform; "
+                "else run: gcloud auth application-default login"
+            )
+        case "BILLING_DISABLED":
+            return f"Run: gcloud billing projects link {project} --billing-account=ACCOUNT"
+    return f"Your login counts its calls to project {project}, which it may not use. {quota_project_fix()}."
+
+
+def enabling_command(services: Sequence[str], project: str) -> str:
+    return f"gcloud services enable {' '.join(services)} --project={project}"
+
+
+def quota_project_fix(project: str = "PROJECT") -> str:
+    """How to choose the project to which Google counts the calls of a user's login; the variable goes first
+    (`google.auth.environment_vars`).
+    """
+    if os.environ.get("GOOGLE_CLOUD_QUOTA_PROJECT"):
+        return (
+            "GOOGLE_CLOUD_QUOTA_PROJECT names that project: set it to another, in which you have "
+            "roles/serviceusage.serviceUsageConsumer"
+        )
     return (
-        f"Run: {command}"
-        if "serviceusage.googleapis.com" in services
-        else f"Pass --enable-apis, or run: {command}"
+        f"Run: gcloud auth application-default set-quota-project {project} (a project in which you have "
+        "roles/serviceusage.serviceUsageConsumer)"
     )
 
 

@@ -56,6 +56,8 @@ class Grant(Resource[Role]):
         """Whether a read has shown the role; a read without it is then of a lagging server."""
         self._seen_missing = False
         self._account: Any = None
+        self._deleted: list[tuple[str, str]] = []
+        """The roles of deleted accounts with this name, in the policy that was last to be written."""
         self._at: Intent = self.intent()
         """The grant that is being removed: an earlier run may have granted it elsewhere."""
         prefix = (
@@ -147,6 +149,7 @@ class Grant(Resource[Role]):
 
         def add(found: Any) -> bool:
             nonlocal added
+            self._deleted = policy.deleted_bindings(found, target.account)
             added = not policy.has(found, target.role, target.account)
             if added:
                 policy.add(found, target.role, target.account)
@@ -191,7 +194,12 @@ class Grant(Resource[Role]):
         if error.is_unknown_account(target.account) and error.code == "INVALID_ARGUMENT":
             return messages.account_unknown_to_policy(target.account, error)
         failure = errors.refused(error, doing, permission=self.permissions[-1])
-        if error.code == "INVALID_ARGUMENT":
+        if error.code == "INVALID_ARGUMENT" and self._deleted and "deleted member" in error.message:
+            commands = [
+                removal_command(target.grant_resource, role, member) for role, member in self._deleted
+            ]
+            failure.fix = messages.deleted_account_in_policy_fix(target.grant_place, commands)
+        elif error.code == "INVALID_ARGUMENT":
             failure.fix = messages.invalid_grant_fix(target.role, target.grant_place)
         elif error.code == "ABORTED":
             failure.fix = messages.policy_contended_fix(target.grant_place)
@@ -265,7 +273,8 @@ class Grant(Resource[Role]):
         return StillThere(what, self.delete_command())
 
     def delete_command(self) -> str:
-        return removal_command(self._at["resource"], self._at["role"], self._at["account"])
+        member = policy.member(self._at["account"])
+        return removal_command(self._at["resource"], self._at["role"], member)
 
     async def _has_repository(self, resource: str) -> bool:
         """Whether the repository exists although its policy is "not found": one answer is then of a lagging

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from bootstrap.plugin.step import Script
 
 
@@ -29,13 +31,13 @@ def grant_script(*, on_repository: bool) -> Script:
     )
 
 
-def removal_command(resource: str, role: str, email: str) -> str:
-    """The command that removes a role of an account.
+def removal_command(resource: str, role: str, member: str) -> str:
+    """The command that removes a role of a member.
 
     Args:
         resource: `projects/PROJECT`, or a repository of it.
         role: such as `roles/artifactregistry.reader`.
-        email: of the account.
+        member: as the policy names it: `serviceAccount:EMAIL`.
     """
     parts = resource.split("/")
     if "repositories" in parts:
@@ -45,4 +47,5 @@ def removal_command(resource: str, role: str, email: str) -> str:
         )
     else:
         place = f"projects remove-iam-policy-binding {parts[1]}"
-    return f"gcloud {place} --member=serviceAccount:{email} --role={role} --condition=None"
+    # The "?" of a deleted member is a pattern to a shell.
+    return f"gcloud {place} --member={shlex.quote(member)} --role={role} --condition=None"

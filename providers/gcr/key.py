@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
@@ -285,8 +286,8 @@ class Key(KeyResource[Any, Created]):
             problem = await self._key_policy.forbidden([constraint])
             return StepFailed(problem.what, fix=problem.fix, code=problem.code)
         refusal = errors.refused(found, self.creating, permission="iam.serviceAccountKeys.create")
-        if "allowed lifetime" in found.summary:
-            refusal.fix = "Set a shorter --expires-in."
+        if (longest := found.longest_key_life) is not None:
+            refusal.fix = f"Pass --expires-in {longest // dt.timedelta(hours=1)}h"
         return refusal
 
     # -- texts -----------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ class KeyPolicy:
         """Choose the source of `auto`: an upload, unless something is known to forbid it.
 
         A policy that cannot be read may forbid it; then Google refuses the upload and says so
-        (`give_up_upload`).
+        (`forbids_upload`).
         """
         if not self._chooses:
             return
@@ -76,9 +76,17 @@ class KeyPolicy:
         self.source = CREATE
         self._why_created = messages_keys.policy_forbids_upload([constraint])
 
-    def gives_way(self, error: GoogleApiError) -> bool:
-        """Whether Google has refused an upload for a reason that does not concern a key that it creates."""
-        return self._chooses and self._uploads and error.constraint in _NO_UPLOAD
+    def forbids_upload(self, error: GoogleApiError) -> str:
+        """The policy by which Google has refused an upload and would not refuse a key that it creates; "" for
+        any other refusal.
+
+        A key that Google creates expires as the policy says. An uploaded one that lasts longer is refused.
+        """
+        if not (self._chooses and self._uploads):
+            return ""
+        if error.longest_key_life is not None:
+            return _LIFETIME_LIMIT
+        return error.constraint if error.constraint in _NO_UPLOAD else ""
 
     @property
     def _wanted(self) -> Sequence[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import re
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from providers.gcr import messages
-from providers.gcr.errors import NoLogin
+from providers.gcr.errors import NoLogin, said_in
 from providers.gcr.key_file_login import key_file_login
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -31,9 +33,19 @@ _APIS = (
 _REFRESH_SECONDS = 30.0
 
 
+# "... API has not been used in project 1 before or it is disabled. Enable it by visiting
+# https://console.developers.google.com/apis/api/iamcredentials.googleapis.com/overview?project=1 ..."
+_DISABLED = re.compile(r"/apis/api/(?P<service>[a-z0-9.]+)/overview\?project=(?P<project>[a-z0-9:.-]+)")
+
+
 def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
-    summary = one_line(str(error), 400)
-    if impersonate and "iam.serviceAccounts.getAccessToken" in summary:
+    said = said_in(error)
+    summary = one_line(said, 400)
+    if disabled := _DISABLED.search(said):
+        return messages.login_api_disabled(disabled["service"], disabled["project"], summary)
+    if "required permission to use project" in said:
+        return messages.quota_project_denied(summary)
+    if "iam.serviceAccounts.getAccessToken" in said:
         return messages.impersonation_denied(impersonate, summary)
     return messages.no_usable_login(summary)
 
@@ -117,6 +129,8 @@ class GoogleLogin:
         except ImportError as error:
             raise messages.sdk_missing(error) from None
         _set_proxies_for_grpc()
+        # Of a login without a quota project. An API that needs one says so itself (`quota_project_fix`).
+        warnings.filterwarnings("ignore", "Your application has authenticated using end user credentials")
         try:
             # Without scopes at first: with them google-auth asks Resource Manager, at its public address, for
             # the project of a workload identity, of which only `doctor` would show the name.

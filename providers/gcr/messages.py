@@ -32,12 +32,37 @@ def sdk_missing(error: ImportError) -> UsageProblem:
 
 
 def impersonation_denied(account: str, summary: str) -> NoLogin:
+    """`account` is "" if the login itself, and no option, names the account: then which is not known here."""
+    if not account:
+        return NoLogin(
+            f"Your Google login may not act as the service account that it names ({summary})",
+            fix="On that account it takes roles/iam.serviceAccountTokenCreator, and a workload identity "
+            "roles/iam.workloadIdentityUser.",
+            code=Code.IMPERSONATION_DENIED,
+        )
     return NoLogin(
         f"Your Google login may not act as {account} ({summary})",
         fix="It takes roles/iam.serviceAccountTokenCreator on that account: gcloud iam "
         f"service-accounts add-iam-policy-binding {account} --member=user:YOU "
         "--role=roles/iam.serviceAccountTokenCreator",
         code=Code.IMPERSONATION_DENIED,
+    )
+
+
+def login_api_disabled(service: str, project: str, summary: str) -> NoLogin:
+    """The API that issues the login's tokens is not enabled."""
+    return NoLogin(
+        f"There is no usable Google login ({summary})",
+        fix=f"Run: {errors.enabling_command([service], project)}",
+        code=Code.API_DISABLED,
+    )
+
+
+def quota_project_denied(summary: str) -> NoLogin:
+    return NoLogin(
+        f"There is no usable Google login ({summary})",
+        fix=errors.quota_project_fix(),
+        code=Code.LOGIN_MISSING,
     )
 
 
@@ -81,10 +106,39 @@ def project_inactive(project: str, state: str) -> Problem:
 
 
 def apis_disabled(project: str, services: Sequence[str]) -> Problem:
+    """APIs that are not enabled in the registry's project.
+
+    Service Usage cannot enable itself; gcloud calls it by a project of its own.
+    """
+    command = errors.enabling_command(services, project)
+    alone = "serviceusage.googleapis.com" in services
     return Problem(
         ProblemKind.SETUP,
         f"These APIs are not enabled in {project}: {', '.join(services)}",
-        errors.disabled_fix(services, project),
+        f"Run: {command}" if alone else f"Pass --enable-apis, or run: {command}",
+        code=Code.API_DISABLED,
+    )
+
+
+def login_apis_disabled(consumer: str, services: Sequence[str]) -> Problem:
+    """APIs that are not enabled in the project to which Google counts the login's calls: that of a service
+    account, or a user's quota project. `--enable-apis` enables them in the registry's project only.
+    """
+    return Problem(
+        ProblemKind.SETUP,
+        f"These APIs are not enabled in {consumer}, to which Google counts the calls of your login: "
+        f"{', '.join(services)}",
+        f"Run: {errors.enabling_command(services, consumer)}",
+        code=Code.API_DISABLED,
+    )
+
+
+def quota_project_missing(project: str, services: Sequence[str]) -> Problem:
+    """A user's login that names no quota project: Google counts its calls to gcloud's own."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Your Google login has no quota project, which these APIs need: {', '.join(services)}",
+        errors.quota_project_fix(project),
         code=Code.API_DISABLED,
     )
 
@@ -191,6 +245,21 @@ def account_was_deleted(unique_id: str) -> Notice:
     )
 
 
+def account_refused(noun: str, error: GoogleApiError) -> StepFailed:
+    """Google creates no service account: also where an organisation policy forbids it
+    (`iam.disableServiceAccountCreation`), or the project has as many as it may have.
+    """
+    failure = errors.refused(error, f"create the {noun}", permission="iam.serviceAccounts.create")
+    instead = "use an account that exists: --service-account EMAIL"
+    if error.constraint:
+        failure.fix = f"{failure.fix.removesuffix('.')}; or {instead}"
+        failure.code = Code.POLICY
+    elif "Maximum number of service accounts" in error.message:
+        failure.fix = f"Delete an account that nothing uses, ask Google for a higher quota, or {instead}"
+        failure.code = Code.LIMIT
+    return failure
+
+
 def account_created_but_not_shown(noun: str, error: GoogleApiError) -> OutcomeUnknown:
     """A creation is refused with ALREADY_EXISTS, and reads do not show the account."""
     return OutcomeUnknown(
@@ -233,6 +302,17 @@ def invalid_grant_fix(role: str, place: str) -> str:
     return (
         f"Check --role (see `gcloud iam roles describe {role}`) and the policy of "
         f"{place}; or grant it yourself, and pass --skip-grant."
+    )
+
+
+def deleted_account_in_policy_fix(place: str, commands: Sequence[str]) -> str:
+    """Google refuses a grant to an account while the policy names a deleted one with the same e-mail
+    (GoogleCloudPlatform/k8s-config-connector#279; "Handling diffs with deleted IAM principals" of the
+    Terraform provider).
+    """
+    return (
+        f"The policy of {place} still names a deleted account with this e-mail, and Google grants no role to "
+        f"the new one until that is removed: {'; '.join(commands)}. Then run it again."
     )
 
 

@@ -56,15 +56,13 @@ def remove(policy: Any, role: str, email: str) -> bool:
 
 def deleted_accounts(policy: Any, email: str) -> list[str]:
     """The unique ids of the deleted accounts with this e-mail that the policy still names."""
+    return sorted({name.partition("?uid=")[2] for _, name in deleted_bindings(policy, email)})
+
+
+def deleted_bindings(policy: Any, email: str) -> list[tuple[str, str]]:
+    """Each role, with the deleted account with this e-mail that still has it, as the policy names it."""
     prefix = f"deleted:{member(email)}?uid="
-    return sorted(
-        {
-            name.removeprefix(prefix)
-            for binding in policy.bindings
-            for name in binding.members
-            if name.startswith(prefix)
-        }
-    )
+    return [found for found in members(policy) if found[1].startswith(prefix)]
 
 
 def members(policy: Any) -> list[tuple[str, str]]:

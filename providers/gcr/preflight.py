@@ -30,7 +30,8 @@ class GcrPreflight:
         self._facts = session.facts
         self._key = key
         self._key_policy = key_policy
-        self._disabled: set[str] = set()  # the APIs that refused a read because they are not enabled
+        # By API: the error of a read that it refused because it is not enabled.
+        self._refused: dict[str, GoogleApiError] = {}
 
     async def findings(self) -> PreflightFindings:
         self._session.account.start()
@@ -46,7 +47,7 @@ class GcrPreflight:
         findings = PreflightFindings()
         for found in await asyncio.gather(*checks):
             findings.add(found)
-        findings.add(self._check_refusals(findings))
+        findings.add(await self._check_refusals(findings))
         if self._target.role == STORAGE_ROLE and not self._target.skip_grant:
             findings.notices.append(messages.storage_role_is_broad(STORAGE_ROLE, self._target.project))
         return findings
@@ -86,22 +87,43 @@ class GcrPreflight:
             return PreflightFindings([messages.project_inactive(project, state)])
         return PreflightFindings()
 
-    def _check_refusals(self, findings: PreflightFindings) -> PreflightFindings:
-        """The problem of APIs whose own refusals show that they are not enabled."""
-        named = " ".join(problem.what for problem in findings.problems)
-        missing = sorted(service for service in self._disabled if service not in named)
-        if not missing or (self._target.enable_apis and "serviceusage.googleapis.com" not in missing):
-            return PreflightFindings()
-        return PreflightFindings([self._apis_disabled(missing)])
+    async def _check_refusals(self, findings: PreflightFindings) -> PreflightFindings:
+        """The problems of APIs whose own refusals show that they are not enabled.
 
-    def _apis_disabled(self, services: Sequence[str]) -> Problem:
-        return messages.apis_disabled(self._target.project, services)
+        They are not in the registry's project, or in the one to which Google counts the calls of the login.
+        """
+        named = " ".join(problem.what for problem in findings.problems)
+        target = self._target
+        disabled: Sequence[str] | None = None
+        with contextlib.suppress(GoogleApiError):
+            disabled = await self._session.disabled_services()
+        without: list[str] = []
+        here: list[str] = []
+        elsewhere: dict[str, list[str]] = {}
+        for service, error in sorted(self._refused.items()):
+            if error.needs_quota_project:
+                without.append(service)
+            elif service in named:
+                continue
+            elif disabled is not None and service not in disabled:
+                elsewhere.setdefault(error.consumer or "the login's project", []).append(service)
+            elif error.consumer in ("", target.project, self._session.cloud.number_of(target.project)):
+                here.append(service)
+            else:
+                elsewhere.setdefault(error.consumer, []).append(service)
+        found = PreflightFindings()
+        if without:
+            found.problems.append(messages.quota_project_missing(target.project, without))
+        if here and not (target.enable_apis and "serviceusage.googleapis.com" not in here):
+            found.problems.append(messages.apis_disabled(target.project, here))
+        found.problems += [messages.login_apis_disabled(*one) for one in elsewhere.items()]
+        return found
 
     def _is_disabled(self, error: GoogleApiError) -> bool:
         """Whether a read was refused because its API is not enabled; notes that API."""
         service = error.disabled_service
         if service:
-            self._disabled.add(service)
+            self._refused[service] = error
         return bool(service)
 
     async def _check_apis(self) -> PreflightFindings:
@@ -112,7 +134,7 @@ class GcrPreflight:
             return PreflightFindings()  # may not be read; a call of a disabled API says so itself
         if not disabled or self._target.enable_apis:
             return PreflightFindings()
-        return PreflightFindings([self._apis_disabled(disabled)])
+        return PreflightFindings([messages.apis_disabled(self._target.project, disabled)])
 
     async def _check_repository(self) -> PreflightFindings:
         target = self._target

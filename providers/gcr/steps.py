@@ -174,9 +174,7 @@ class Identity(Resource[Any]):
         except GoogleApiError as error:
             if self.attempt.exists and self._is_lag(error):
                 raise messages.account_created_but_not_shown(self.noun, error) from None
-            raise errors.refused(
-                error, f"create the {self.noun}", permission="iam.serviceAccounts.create"
-            ) from None
+            raise messages.account_refused(self.noun, error) from None
         # Also if another run has created it: it did not exist a moment ago.
         session.account_is_new = True
         session.forget_account()

@@ -71,7 +71,7 @@ class Access:
 
         The wording and the details are those of hashicorp/terraform-provider-google#23200. Google looks at
         the project that the *credentials* belong to or name as quota project for some APIs; this sandbox
-        looks at the project that holds the resource, for all.
+        looks at the project that holds the resource, for all. See `GoogleState.refusals`.
         """
         since = project.services.get(service)
         if since is not None and self._state.visible(since):

@@ -59,7 +59,9 @@ async def answer(api: Api, rpc: Rpc, tokens: Tokens, authorization: str, request
     Raises:
         CloudError: it is refused.
     """
-    return await rpc.handler(tokens.authenticate(authorization, api.service), request)
+    caller = tokens.authenticate(authorization, api.service)
+    tokens.check_front_end(api.service)
+    return await rpc.handler(caller, request)
 
 
 def message_class(wrapper: Any) -> Any:

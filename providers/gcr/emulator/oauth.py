@@ -101,6 +101,15 @@ class Tokens:
             raise unauthenticated(reason, service)
         return Caller(email)
 
+    def check_front_end(self, service: str) -> None:
+        """Refuse what Google's front end refuses, before the API sees the call.
+
+        Raises:
+            CloudError: it is refused.
+        """
+        if (refusal := self._state.refusals.get(service)) is not None:
+            raise refusal
+
     def _self_signed(self, token: str, service: str) -> Caller:
         try:
             claims = self.verify(token)

@@ -248,6 +248,10 @@ class GoogleState:
     """By full name: `projects/P/roles/R`."""
     accounts_per_project: int = 100
     former_key_limit: bool = False
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    """By service: what Google's front end answers each call with, such as that the project to which
+    the call counts does not have the API enabled, or that VPC Service Controls forbid it.
+    """
     organization: AllowPolicy = field(default_factory=AllowPolicy)
     """What is granted above every project."""
     token_uri: str = "https://oauth2.googleapis.com/token"
