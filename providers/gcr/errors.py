@@ -371,7 +371,7 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
     if error.needs_quota_project:
         return f"{quota_project_fix()}."
     if service := error.disabled_service:
-        return f"Run: {enabling_command([service], error.consumer or 'PROJECT')}."
+        return f"Run: {enabling_command([service], error.consumer or 'PROJECT')}"
     if error.obstacle:
         return _obstacle_fix(error)
     if error.forbidden:

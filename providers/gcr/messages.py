@@ -312,7 +312,7 @@ def deleted_account_in_policy_fix(place: str, commands: Sequence[str]) -> str:
     """
     return (
         f"The policy of {place} still names a deleted account with this e-mail, and Google grants no role to "
-        f"the new one until that is removed: {'; '.join(commands)}. Then run it again."
+        f"the new one until that is removed. Remove it, then run this again: {'; '.join(commands)}"
     )
 
 
