@@ -99,7 +99,7 @@ class TestOnboarding:
         assert says in done.err
 
     def test_the_longest_life_is_one_that_google_takes(self, gcr: World) -> None:
-        done = gcr.onboard(*UPLOAD, "--expires-in", "3650d")
+        done = gcr.onboard(*UPLOAD, "--expires-in", "3650d", "--max-expires-in", "3650d")
         assert done.code == 0, done.text
 
 
