@@ -82,9 +82,9 @@ async def _verify_credential(
             code = ExitCode.DONE  # nothing is known to be wrong with it
         return code, f"{first_line(error)} {error.fix}".rstrip(), None
     # A failed pull is what `verify` cannot see: it judges the credential.
-    valid = pull_failed and not verified
-    problem = messages.credential_valid_but_pull_failed(service.name) if valid else ""
-    return ExitCode(verified), problem, document
+    if pull_failed and not verified:
+        return ExitCode.DONE, messages.credential_valid_but_pull_failed(service.name), document
+    return ExitCode(verified), "", document
 
 
 async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Sequence[PullFailure]]:

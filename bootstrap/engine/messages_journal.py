@@ -47,17 +47,17 @@ def journal_unreadable(file: Path) -> PullkeyError:
 
 def journal_of_another_version(file: Path, what: str, command: str) -> PullkeyError:
     """A whole record, of which this version does not know what it means."""
-    return PullkeyError(
-        f"The journal of an earlier run has {what} that this version does not know: {file}",
-        fix=f"Run it with the version of pullkey, and of the provider, that has written it: {command}",
-        code=Code.JOURNAL_UNREADABLE,
-    )
+    return _of_another_version(f"has {what} that this version does not know", file, command)
 
 
 def lost_run_not_cleared(file: Path, error: Exception, command: str) -> PullkeyError:
     """What a record says could not be used."""
+    return _of_another_version(f"could not be used ({type(error).__name__})", file, command)
+
+
+def _of_another_version(what: str, file: Path, command: str) -> PullkeyError:
     return PullkeyError(
-        f"The journal of an earlier run could not be used ({type(error).__name__}): {file}",
+        f"The journal of an earlier run {what}: {file}",
         fix=f"Run it with the version of pullkey, and of the provider, that has written it: {command}",
         code=Code.JOURNAL_UNREADABLE,
     )
