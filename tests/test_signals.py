@@ -76,14 +76,31 @@ def test_a_key_that_was_on_its_way_when_a_signal_came_is_waited_for_and_taken_ba
 def test_a_signal_while_a_lost_runs_key_is_deleted_waits_for_that() -> None:
     with scene(fork_server(), "gcr", "rotate") as victim:
         there = victim.life.there()
-        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        assert victim.killed(Point("registry.GetManifest", 1, "before"))
         with victim.held_at("iam.DeleteServiceAccountKey#1=slow=1.5") as (_, ending):
             victim.signal(signal.SIGTERM)
             ended = ending.result()
         assert ended.code == 130, ended.text
-        assert "Interrupted: " in ended.err
+        assert "Interrupted: waiting for the calls in progress, then rolling back." in ended.err
         assert "undone: deleted key" in ended.err
         assert victim.life.there() == there, ended.text
+
+
+@pytest.mark.full
+def test_a_signal_after_the_registration_rolls_nothing_back_and_does_not_say_so() -> None:
+    """A key that Akka may hold is deleted once Akka shows the next one."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        before = {key_id(one) for one in victim.life.there() if is_key(one)}
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "before"))
+        with victim.held_at("iam.DeleteServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 0, ended.text
+        assert "Interrupted: waiting for the calls in progress, then ending, since every step is" in ended.err
+        assert "rolling back" not in ended.err
+        assert "deleted key" in ended.text
+        keys = {key_id(one) for one in victim.life.there() if is_key(one)}
+        assert len(keys - before) == 1, keys
 
 
 @pytest.mark.full

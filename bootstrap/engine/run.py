@@ -41,7 +41,12 @@ _SIGNALS_SECONDS = 0.01
 class Run(TargetOperation):
     """One onboarding or rotation."""
 
-    then = "rolling back"
+    _all_done = False
+
+    @property
+    def then(self) -> str:
+        """What happens after an interruption: with every step done, there is nothing to roll back."""
+        return "ending, since every step is done" if self._all_done else "rolling back"
 
     def _begin_with(self, session: Session) -> None:
         super()._begin_with(session)
@@ -161,6 +166,7 @@ class Run(TargetOperation):
         if overwritten is not None:
             removal = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
         await self._runner().do_all(pending)
+        self._all_done = True
         self.result.result, self.result.changed = "done", True
         if overwritten is not None and removal is not None:
             await self._remove_overwritten(overwritten, removal)
