@@ -144,6 +144,25 @@ def test_a_lost_secret_that_reads_show_late_is_found_all_the_same(
     assert len([one for one in given.secrets if one.lifetime.exists]) == 1
 
 
+def test_a_lost_secret_that_shows_late_and_cannot_be_deleted_is_reported(
+    acr: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = acr.cloud.state.add_application("partner")
+    acr.cloud.state.add_service_principal(given)
+    acr.fault("graph.AddPassword=lost")
+    acr.fault("graph.RemovePassword=403;code=Authorization_RequestDenied*forever")
+    Hidden(monkeypatch, 9)
+    done = acr.onboard("--app-id", given.app_id)
+    assert done.code == 6, done.text
+    lost, used = given.secrets
+    assert acr.held(NAME).password == used.text
+    assert f"az ad app credential delete --id {given.app_id} --key-id {lost.key_id}" in done.text
+
+    again = acr.run("list")  # the next command finds it in the journal
+    assert again.code == 6, again.text
+    assert lost.key_id in again.text
+
+
 def test_an_application_whose_creation_got_no_answer_is_looked_for_more_than_once(acr: World) -> None:
     acr.fault("graph.UpsertApplication=types*forever")
     acr.fault(f"{HIDDEN}4")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from bootstrap.model import clock
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import StepFailed
+from bootstrap.model.errors import LeftOver, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
@@ -186,10 +186,10 @@ class Key(KeyResource[Password, NewPassword]):
         # It may have been created, and its text is lost: delete it before the next one is created.
         await self.delete_lost(self.intent(), pauses=SETTLE_PAUSES)
 
-    async def _clear_doubles(self, key_id: str) -> None:
+    async def _clear_doubles(self, key_id: str) -> LeftOver | None:
         # Reads that show the later one show the earlier one too.
         await self._wait_until_shown(key_id)
-        await super()._clear_doubles(key_id)
+        return await super()._clear_doubles(key_id)
 
     async def _wait_until_shown(self, key_id: str) -> None:
         deadline = Deadline(min(SECRET_SHOWN_SECONDS, self._session.context.deadline.left / 2))
