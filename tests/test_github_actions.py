@@ -378,6 +378,35 @@ def test_only_the_job_that_runs_it_may_ask_for_a_login() -> None:
     assert "cache" not in json.dumps(workflow())
 
 
+def blocks_of_the_page() -> str:
+    """The commands of docs/github-actions.md, with their continued lines joined."""
+    page = (ROOT / "docs" / "github-actions.md").read_text()
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
+    return "\n".join(blocks).replace("\\\n", " ")
+
+
+def test_the_clouds_trust_an_environment_and_not_the_repository() -> None:
+    """A pull request edits the workflow, and its job may ask for a token: what only names the repository
+    lets it become the account that writes.
+    """
+    environments = set(re.findall(r"'(registry-keys[\w-]*)'", workflow()["jobs"]["pullkey"]["environment"]))
+    assert environments == {"registry-keys", "registry-keys-plan"}
+    commands = blocks_of_the_page()
+    members = dict(re.findall(r"add-iam-policy-binding (\S+) .*?--member=\"(\S+)\"", commands))
+    assert len(members) == 2
+    begin = "principal://iam.googleapis.com/${pool}/subject/${prefix}:environment:"
+    assert {one.removeprefix(begin) for one in members.values()} == environments
+    assert "--attribute-mapping=google.subject=assertion.sub " in commands
+    assert "--attribute-condition=\"assertion.repository_id == '${repository}'\"" in commands
+    subjects = re.findall(r'"subject": "\'"\$\{prefix\}:environment:(\S+?)"', commands)
+    assert sorted(subjects) == sorted(environments)
+    assert "principalSet" not in commands
+    # GitHub creates one that is missing, without a restriction.
+    for name in environments:
+        assert f"--method PUT repos/ORG/REPO/environments/{name}\n" in commands.replace("  ", "\n"), name
+    assert "environments/registry-keys/deployment-branch-policies -f name=main" in commands
+
+
 def test_a_change_is_never_cut_off_and_a_fork_gets_no_login() -> None:
     job = workflow()["jobs"]["pullkey"]
     assert job["concurrency"]["cancel-in-progress"] is False
