@@ -88,6 +88,34 @@ def test_a_key_that_does_not_expire_is_marked_where_that_is_required() -> None:
     assert len(understood("  require-expiry: false\n", created + PRIVATE).entries) == 2
 
 
+CREATED = "  - {provider: gcr, server: europe-west1-docker.pkg.dev/acme-shop/containers}\n"
+
+
+def test_a_key_that_pullkey_sets_no_expiry_for_lasts_too_long() -> None:
+    """By default Google creates it, without expiry, or it is uploaded and lasts ten years."""
+    assert faults("  max-lifetime: 90d\n", CREATED + PRIVATE) == [
+        (
+            "registries.yaml:5:5: no expires-in is set for its key, which outlives the policy's "
+            "max-lifetime, 90 days. Set expires-in: 90d, or less"
+        )
+    ]
+
+
+def test_one_whose_source_is_named_is_marked_there() -> None:
+    for source in ("auto", "create"):
+        (line,) = faults("  max-lifetime: 36h\n", CREATED.replace("}", f", key-source: {source}}}"))
+        assert line.startswith("registries.yaml:5:79: no expires-in is set"), line
+        assert line.endswith("Set expires-in: 1d12h, or less")
+    assert taken("  max-lifetime: 90d\n", CREATED.replace("}", ", expires-in: 90d}"))
+    assert taken("  max-lifetime: 90d\n", CREATED.replace("}", ", remove: true}"))
+
+
+def test_a_password_of_the_user_has_no_lifetime_that_pullkey_could_set() -> None:
+    hub = "  - {provider: docker-hub, hub-user: acmebot, repository: acme/checkout, token: 'env:TOKEN'}\n"
+    assert taken("  max-lifetime: 1d\n", PRIVATE + hub)
+    assert len(faults("  require-expiry: true\n", PRIVATE + hub)) == 2
+
+
 def test_a_role_that_is_not_allowed_is_marked() -> None:
     wide = UPLOADED + "    role: projects/acme-shop/roles/puller\n    allow-custom-role: true\n"
     assert faults("  allowed-roles: [roles/artifactregistry.*, roles/storage.objectViewer]\n", wide) == [

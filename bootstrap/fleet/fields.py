@@ -108,7 +108,7 @@ RULES = (
         "max-lifetime",
         "max_lifetime",
         Kind.DURATION,
-        "The longest lifetime of a key that expires.",
+        "The longest lifetime of a key that is created; each must have expires-in, or a default of that.",
     ),
     Field(
         "require-expiry", "require_expiry", Kind.SWITCH, "Every key must expire, at a time that can be seen."

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from bootstrap.fleet.fault import Fault, Place
-from bootstrap.model.duration import in_words
+from bootstrap.model.duration import as_typed, in_words
 from bootstrap.plugin.provider import Target
 
 
@@ -15,6 +15,15 @@ def key_without_expiry(place: Place) -> Fault:
         place,
         "its key does not expire, or its expiry cannot be seen, and the policy has require-expiry",
         "Use a kind of key that expires, with expires-in",
+    )
+
+
+def lifetime_not_set(place: Place, longest: dt.timedelta) -> Fault:
+    """A key that would not expire, or that lasts as long as the cloud lets it."""
+    return Fault(
+        place,
+        "no expires-in is set for its key, which outlives the policy's max-lifetime, " + in_words(longest),
+        f"Set expires-in: {as_typed(longest)}, or less",
     )
 
 

@@ -21,7 +21,7 @@ class Policy:
     """What the targets of a file have to observe; by default nothing.
 
     Attributes:
-        max_lifetime: of keys that expire.
+        max_lifetime: of the keys that are created; what the user supplies is not limited by it.
         require_expiry: whether every key must expire.
         allowed_roles: globs of the roles that a target may name; empty for all.
         allowed_hosts: globs of the registries' hosts; empty for all.
@@ -77,8 +77,11 @@ def _of_target(policy: Policy, one: Subject) -> list[Fault]:
     lifetime, host = one.target.lifetime, one.target.registry.lower()
     if lifetime is None and policy.require_expiry:
         faults.append(messages.key_without_expiry(one.at("key-source")))
-    if lifetime is not None and policy.max_lifetime is not None and lifetime > policy.max_lifetime:
-        faults.append(messages.key_lasts_too_long(one.at("expires-in"), lifetime, policy.max_lifetime))
+    if (longest := policy.max_lifetime) is not None:
+        if lifetime is None and not one.target.key_supplied:
+            faults.append(messages.lifetime_not_set(one.at("key-source"), longest))
+        elif lifetime is not None and lifetime > longest:
+            faults.append(messages.key_lasts_too_long(one.at("expires-in"), lifetime, longest))
     if one.role and not _fits(one.role, policy.allowed_roles):
         faults.append(messages.role_not_allowed(one.at("role"), one.role, policy.allowed_roles))
     if not _fits(host, [glob.lower() for glob in policy.allowed_hosts]):

@@ -90,6 +90,11 @@ class Target(Protocol):
         return None
 
     @property
+    def key_supplied(self) -> bool:
+        """Whether the user supplies the password, so that no key is created and no lifetime is set."""
+        return False
+
+    @property
     def key_limit(self) -> KeyLimit | None:
         """The limit on keys of the identity; None if the cloud documents none."""
         return None

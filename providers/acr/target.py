@@ -192,6 +192,10 @@ class AcrTarget:
         return self.expires_in
 
     @property
+    def key_supplied(self) -> bool:
+        return False
+
+    @property
     def key_limit(self) -> KeyLimit | None:
         if self.auth_kind != "token":
             return None

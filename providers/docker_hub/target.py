@@ -172,6 +172,10 @@ class DockerHubTarget:
         return self.expires_in if self.minted else None
 
     @property
+    def key_supplied(self) -> bool:
+        return not self.minted
+
+    @property
     def key_limit(self) -> None:
         return None
 

@@ -149,6 +149,10 @@ class GcrTarget:
         return self.life if self.key_source == UPLOAD else None
 
     @property
+    def key_supplied(self) -> bool:
+        return False
+
+    @property
     def key_limit(self) -> KeyLimit:
         return KeyLimit(KEYS_OF_AN_ACCOUNT, f"the service account {self.account}", "service-account")
 

@@ -110,6 +110,10 @@ class PrivateTarget(Target):
     def lock_key(self) -> str:
         return f"private {self.host} {self.username}"
 
+    @property
+    def key_supplied(self) -> bool:
+        return True
+
     # -- names -----------------------------------------------------------------------------------------------
 
     @property
