@@ -20,8 +20,10 @@ class Interruptible(Protocol):
     """An operation that may be in the middle of a change."""
 
     changing: bool
-    then: str
-    """What happens after an interruption, once the calls in progress have ended."""
+
+    @property
+    def then(self) -> str:
+        """What happens after an interruption, once the calls in progress have ended."""
 
     def interrupt(self) -> None:
         """Stop in order."""

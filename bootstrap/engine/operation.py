@@ -40,8 +40,6 @@ class Operation(ABC):
         changing: whether anything may have been changed by now.
     """
 
-    then = ""
-    """What is done after an interruption, once the calls in progress have ended."""
     refusals: tuple[type[PullkeyError], ...] = (Declined,)
     """The errors that count as a refusal to start."""
 
@@ -86,6 +84,11 @@ class Operation(ABC):
             self._report_left_over()
             await self._close()
         return self.result
+
+    @property
+    def then(self) -> str:
+        """What is done after an interruption, once the calls in progress have ended."""
+        return ""
 
     def _lock(self) -> AbstractContextManager[None]:
         """The lock that prevents concurrent changes to the target."""
