@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from bootstrap.testing.harness.world import World
+from bootstrap.testing.harness.world import Result, World
 from tests.kubernetes.reduce import KINDS, VERSIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,21 +128,98 @@ def test_what_the_page_applies_is_a_copy_of_the_example() -> None:
     assert all(one.startswith("deploy/kubernetes/example") for one in applied), applied
 
 
-@pytest.mark.needs_kubectl
-@pytest.mark.parametrize("job", ["rotate", "apply"])
-def test_on_aks_the_pods_have_the_label_of_workload_identity(tmp_path: Path, job: str) -> None:
+def mine(tmp_path: Path, job: str, *components: str, **config_maps: str) -> list[dict[str, Any]]:
+    """What kustomize makes of a team's own directory, with these components and values."""
     copied = tmp_path / "kubernetes"
     shutil.copytree(DEPLOY / "kubernetes", copied)
     (copied / "mine").mkdir()
-    (copied / "mine" / "kustomization.yaml").write_text(
-        f"resources: [../overlays/{job}]\ncomponents: [../components/aks]\n"
-    )
-    (one,) = [one for one in rendered(copied / "mine") if one["kind"] in ("Job", "CronJob")]
-    template = one["spec"].get("jobTemplate", one)["spec"]["template"]
-    assert template["metadata"]["labels"] == {
+    written = {
+        "resources": [f"../overlays/{job}"],
+        "components": [f"../components/{one}" for one in components],
+        "configMapGenerator": [
+            {"name": f"pullkey-{name}", "namespace": "pullkey", "literals": [value]}
+            for name, value in config_maps.items()
+        ],
+    }
+    (copied / "mine" / "kustomization.yaml").write_text(yaml.safe_dump(written))
+    return rendered(copied / "mine")
+
+
+def template_in(made: list[dict[str, Any]]) -> dict[str, Any]:
+    (one,) = [one for one in made if one["kind"] in ("Job", "CronJob")]
+    validator(VERSIONS[0], one["kind"]).validate(one)
+    template: dict[str, Any] = one["spec"].get("jobTemplate", one)["spec"]["template"]
+    return template
+
+
+@pytest.mark.needs_kubectl
+@pytest.mark.parametrize("job", ["rotate", "apply"])
+def test_on_aks_the_pods_have_the_label_of_workload_identity(tmp_path: Path, job: str) -> None:
+    made = mine(tmp_path, job, "aks", "aks-cilium")
+    assert template_in(made)["metadata"]["labels"] == {
         "app.kubernetes.io/name": "pullkey",
         "azure.workload.identity/use": "true",
     }
+    assert [one["kind"] for one in made if one["metadata"]["name"] == "aks-localdns"] == [
+        "CiliumNetworkPolicy",
+        "NetworkPolicy",
+    ]
+
+
+@pytest.mark.needs_kubectl
+@pytest.mark.parametrize("job", ["rotate", "apply"])
+def test_a_cluster_of_one_cloud_logs_in_to_the_other(tmp_path: Path, job: str) -> None:
+    """By a projected token, with the variables that the clouds' libraries read."""
+    made = mine(
+        tmp_path,
+        job,
+        "azure-login",
+        "google-login",
+        azure="AZURE_CLIENT_ID=1",
+        google="credential-configuration.json={}",
+    )
+    pod = template_in(made)["spec"]
+    (container,) = pod["containers"]
+    env = {one["name"]: one.get("value") for one in container["env"]}
+    mounts = {one["name"]: one for one in container["volumeMounts"]}
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    maps = {one["metadata"]["name"] for one in made if one["kind"] == "ConfigMap"}
+    for name, variable, audience in (
+        ("azure-login", "AZURE_FEDERATED_TOKEN_FILE", "api://AzureADTokenExchange"),
+        ("google-login", None, "pullkey-google"),
+    ):
+        (source,) = volumes[name]["projected"]["sources"]
+        token = source["serviceAccountToken"]
+        assert token["audience"] == audience
+        assert mounts[name]["readOnly"] is True
+        path = f"{mounts[name]['mountPath']}/{token['path']}"
+        page = (ROOT / "docs" / "kubernetes.md").read_text()
+        if variable:
+            assert env[variable] == path
+            assert f'"audiences": ["{audience}"]' in page
+        else:
+            assert f"--credential-source-file={path}" in page
+            assert f"--allowed-audiences={audience}" in page
+    (one,) = container["envFrom"]
+    assert one["configMapRef"]["name"] in maps
+    # The configuration of a federation, which is no secret, and nothing of a key.
+    configuration = volumes["google-configuration"]["configMap"]["name"]
+    assert configuration in maps
+    assert env["GOOGLE_APPLICATION_CREDENTIALS"] == (
+        f"{mounts['google-configuration']['mountPath']}/credential-configuration.json"
+    )
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_the_page_binds_each_login_to_the_pods_service_account() -> None:
+    account = found("ServiceAccount", "pullkey")["metadata"]
+    who = f"{account['namespace']}/{account['name']}"
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    assert f'--member="serviceAccount:CLUSTER_PROJECT.svc.id.goog[{who}]"' in page
+    subject = f"system:serviceaccount:{who.replace('/', ':')}"
+    assert f'"subject": "{subject}"' in page
+    assert f'workloadIdentityPools/clusters/subject/{subject}"' in page
+    assert "principalSet" not in page
 
 
 FREE = ("labels", "annotations", "matchLabels", "requests", "limits")
@@ -198,9 +276,16 @@ def test_no_key_of_a_cloud_and_no_secret_is_in_it() -> None:
     texts = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*") if path.is_file())
     assert not [one for _, one in manifests() if one["kind"] == "Secret"]
     assert not re.search(
-        r"GOOGLE_APPLICATION_CREDENTIALS|AZURE_CLIENT_SECRET|client-secret:|creds:|credentials_json|secretKeyRef",
+        r"AZURE_CLIENT_SECRET|client-secret:|creds:|credentials_json|secretKeyRef|private_key",
         texts,
     )
+    # The configuration of a federation, from a ConfigMap.
+    named = [
+        path.parent.name
+        for path in DEPLOY.rglob("*")
+        if path.is_file() and "GOOGLE_APPLICATION_CREDENTIALS" in path.read_text(encoding="utf-8")
+    ]
+    assert named == ["google-login"]
     assert set(re.findall(r"secrets\.(\w+)", texts)) == {"AKKA_TOKEN"}
 
 
@@ -218,6 +303,23 @@ def test_nothing_comes_in_and_little_goes_out() -> None:
     assert {one["port"] for one in https["ports"]} == {443}
     (block,) = https["to"]
     assert {"169.254.0.0/16", "100.64.0.0/10", "10.0.0.0/8"} <= set(block["ipBlock"]["except"])
+    (localdns,) = found("NetworkPolicy", "aks-localdns")["spec"]["egress"]
+    assert localdns["to"] == [{"ipBlock": {"cidr": "169.254.10.0/24"}}]
+    (openshift,) = found("NetworkPolicy", "openshift-dns")["spec"]["egress"]
+    assert [tuple(one.values()) for one in localdns["ports"]] == [("UDP", 53), ("TCP", 53)]
+    assert [tuple(one.values()) for one in openshift["ports"]] == [("UDP", 5353), ("TCP", 5353)]
+    cilium = DEPLOY / "kubernetes" / "components" / "aks-cilium" / "network-policy.yaml"
+    assert yaml.safe_load(cilium.read_text())["spec"] == {
+        "endpointSelector": {"matchLabels": {"app.kubernetes.io/name": "pullkey"}},
+        "egress": [
+            {
+                "toEntities": ["host"],
+                "toPorts": [
+                    {"ports": [{"port": "53", "protocol": "UDP"}, {"port": "53", "protocol": "TCP"}]}
+                ],
+            }
+        ],
+    }
     gke = found("NetworkPolicy", "gke-metadata-server")["spec"]
     assert {port["port"] for rule in gke["egress"] for port in rule["ports"]} == {988, 80}
     labels = {"app.kubernetes.io/name": "pullkey"}
@@ -249,7 +351,7 @@ targets:
 """
 
 
-def in_the_pod(world: World, tmp_path: Path, job: str, **env: str) -> tuple[int, str]:
+def in_the_pod(world: World, tmp_path: Path, job: str, **env: str) -> Result:
     """What a Pod would run, with its volumes in a folder."""
     (container,) = pods()[job]["containers"]
     (tmp_path / "registries.yaml").write_text(FILE)
@@ -263,10 +365,16 @@ def in_the_pod(world: World, tmp_path: Path, job: str, **env: str) -> tuple[int,
 
     (tmp_path / "state").mkdir(exist_ok=True)
     del set_there["PULLKEY_AKKA_TOKEN_FILE"]
-    done = world.run(
+    return world.run(
         *map(here, container["args"]), env={name: here(value) for name, value in set_there.items()}
     )
-    return done.code, done.text
+
+
+def audited(done: Result) -> list[dict[str, Any]]:
+    """The lines of the audit trail, found in the log of a Pod, where they are among the others."""
+    lines = [json.loads(line) for line in done.text.splitlines() if line.startswith("{")]
+    assert lines == [json.loads(line) for line in done.out.splitlines()]
+    return lines
 
 
 def test_what_the_jobs_run_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> None:
@@ -276,16 +384,18 @@ def test_what_the_jobs_run_is_what_pullkey_takes(gcr: World, tmp_path: Path) -> 
     ]
     assert int(count) == completions
     assert found("Job", "pullkey-apply")["spec"]["completionMode"] == "Indexed"
-    told = ""
+    told, lines = "", []
     for index in (0, 1):
-        code, text = in_the_pod(gcr, tmp_path, "apply", JOB_COMPLETION_INDEX=str(index), PART=str(index))
-        assert code == 0, text
-        told += text
+        done = in_the_pod(gcr, tmp_path, "apply", JOB_COMPLETION_INDEX=str(index), PART=str(index))
+        assert done.code == 0, done.text
+        told += done.text
+        lines += audited(done)
     assert f"Part 1/{completions} of" in told
     assert CONTAINERS in gcr.names()
-    assert (tmp_path / "state" / f"audit-0-of-{completions}.jsonl").is_file()
-    code, text = in_the_pod(gcr, tmp_path, "rotate")
-    assert code == 0, text
+    assert {one["outcome"] for one in lines} == {"done"}
+    done = in_the_pod(gcr, tmp_path, "rotate")
+    assert done.code == 0, done.text
+    assert audited(done) == []
 
 
 @pytest.fixture
@@ -383,6 +493,7 @@ def test_the_image_has_no_root_and_names_no_host() -> None:
         "python:3.12-slim",
         "${BASE}",
         "${BASE}",
+        "${BASE}",
     ]
     assert re.findall(r"^USER (.*)", text, re.MULTILINE) == ["10001:10001"]
     assert "://" not in text
@@ -404,3 +515,35 @@ def test_the_image_has_no_root_and_names_no_host() -> None:
 @pytest.mark.needs_shellcheck
 def test_the_entry_point_is_clean() -> None:
     subprocess.run(["shellcheck", str(DEPLOY / "entrypoint")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("#!/bin/sh\n", ""),
+        ("cffaedfe 07000001", "a program for macOS"),
+        ("cafebabe 00000002", "a program for macOS"),
+        ("4d5a9000", "a program for Windows"),
+        ("7f454c46 02010100 0000000000000000 0300 3e00", ""),
+        ("7f454c46 02010100 0000000000000000 0300 b700", "for aarch64"),
+        ("7f454c46 02020100 0000000000000000 0003 0016", "for another architecture (ELF machine 22)"),
+        ("7f454c46 0201", "not a program for Linux"),
+        ("", "not a program for Linux"),
+    ],
+)
+def test_an_akka_cli_of_another_system_ends_the_build(head: str, says: str) -> None:
+    problem = runpy.run_path(str(DEPLOY / "check-akka"))["problem"]
+    start = head.encode() if head.startswith("#!") else bytes.fromhex(head)
+    assert problem(start, "x86_64") == says
+
+
+def test_the_build_says_which_akka_cli_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "akka").write_bytes(bytes.fromhex("cffaedfe0c000001"))
+    for path, code in ((tmp_path / "akka", 1), (Path(sys.executable).resolve(), 0)):
+        done = subprocess.run(
+            [sys.executable, "-I", DEPLOY / "check-akka", path], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert ("a program for macOS. The image is for Linux on" in done.stderr) is bool(code)
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    assert text.index("check-akka /akka") < text.index("pip install")
