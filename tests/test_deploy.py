@@ -5,19 +5,22 @@ that do what they say.
 from __future__ import annotations
 
 import copy
+import http.server
 import json
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from bootstrap.testing.harness.world import Result, World
 from tests.kubernetes.reduce import KINDS, VERSIONS
@@ -43,8 +46,10 @@ def found(kind: str, name: str) -> dict[str, Any]:
 def pods() -> dict[str, dict[str, Any]]:
     """The Pods' templates, by the name of their job."""
     nightly, thousands = found("CronJob", "pullkey-rotate"), found("Job", "pullkey-apply")
+    hourly = found("CronJob", "pullkey-metrics")
     return {
         "rotate": nightly["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        "metrics": hourly["spec"]["jobTemplate"]["spec"]["template"]["spec"],
         "apply": thousands["spec"]["template"]["spec"],
     }
 
@@ -222,6 +227,31 @@ def test_the_page_binds_each_login_to_the_pods_service_account() -> None:
     assert "principalSet" not in page
 
 
+@pytest.mark.needs_kubectl
+def test_the_hourly_job_has_the_image_and_the_login_of_the_nightly_one(tmp_path: Path) -> None:
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(DEPLOY / "kubernetes", copied)
+    file = copied / "example" / "kustomization.yaml"
+    file.write_text(file.read_text().replace("components:\n", "components:\n  - ../components/metrics\n"))
+    jobs = [one["spec"]["jobTemplate"] for one in rendered(file.parent) if one["kind"] == "CronJob"]
+    both = [one["spec"]["template"]["spec"] for one in jobs]
+    assert len(both) == 2
+    assert len({one["containers"][0]["image"] for one in both}) == 1
+    assert len({json.dumps(one["volumes"], sort_keys=True) for one in both}) == 1
+    text = (file.parents[1] / "overlays" / "rotate" / "kustomization.yaml").read_text()
+    file.write_text(
+        text.replace("]", "]\ncomponents: [../components/metrics, ../components/aks]").replace(
+            "../../base, cronjob.yaml, state.yaml", "../overlays/rotate"
+        )
+    )
+    labels = [
+        one["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+        for one in rendered(file.parent)
+        if one["kind"] == "CronJob"
+    ]
+    assert [one.get("azure.workload.identity/use") for one in labels] == ["true", "true"]
+
+
 FREE = ("labels", "annotations", "matchLabels", "requests", "limits")
 
 
@@ -240,7 +270,7 @@ def test_a_field_that_is_mistyped_anywhere_is_seen(manifest: dict[str, Any]) -> 
         assert not valid(wrong), at
 
 
-@pytest.mark.parametrize("job", ["rotate", "apply"])
+@pytest.mark.parametrize("job", ["rotate", "apply", "metrics"])
 def test_a_pod_may_do_no_more_than_it_needs(job: str) -> None:
     pod = pods()[job]
     (container,) = pod["containers"]
@@ -441,6 +471,87 @@ def test_the_token_is_read_from_its_file_for_the_process_that_needs_it(
                 f"pullkey: {token} is empty; put Akka's token in it\n",
             )
             assert process.returncode == 2
+
+
+class Pushgateway(http.server.BaseHTTPRequestHandler):
+    """Takes what is put, as the Pushgateway does."""
+
+    taken: ClassVar[list[tuple[str, str]]] = []
+    status = 200
+
+    def do_PUT(self) -> None:
+        size = int(self.headers["Content-Length"])
+        self.taken.append((self.path, self.rfile.read(size).decode()))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def pushgateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Pushgateway, "taken", [])
+    with http.server.HTTPServer(("127.0.0.1", 0), Pushgateway) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_hourly_job_pushes_what_list_writes(
+    gcr: World, tmp_path: Path, pushgateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (container,) = pods()["metrics"]["containers"]
+    assert container["command"] == ["pullkey-push-metrics"]
+    assert "/usr/local/bin/pullkey-push-metrics" in (DEPLOY / "Containerfile").read_text()
+    (tmp_path / "registries.yaml").write_text(FILE)
+    (tmp_path / "bin").mkdir()
+    entry = tmp_path / "bin" / "pullkey-entrypoint"
+    entry.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bootstrap "$@"\n')
+    entry.chmod(0o755)
+    arguments = [one.replace("/etc/pullkey", str(tmp_path)) for one in container["args"]]
+
+    def push(**env: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-I", DEPLOY / "push-metrics", *arguments],
+            env={
+                **gcr.environment(),
+                "PATH": f"{entry.parent}:{gcr.environment()['PATH']}",
+                "PUSHGATEWAY": pushgateway,
+                **env,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode, done.stderr
+
+    assert gcr.onboard().code == 0
+    code, text = push()
+    assert code == 0, text
+    ((path, pushed),) = Pushgateway.taken
+    assert path == "/metrics/job/pullkey"
+    # Of the types that a Pushgateway knows; it refuses info and stateset.
+    assert {family.type for family in parse_text(pushed)} == {"gauge"}
+    assert f'name="{CONTAINERS}"' in pushed
+    monkeypatch.setattr(Pushgateway, "status", 400)
+    code, text = push()
+    assert code == 1
+    assert "the metrics could not be pushed to http://127.0.0.1" in text
+    monkeypatch.setattr(Pushgateway, "status", 200)
+    Pushgateway.taken.clear()
+    code, text = push(PULLKEY_AKKA_CLI="/nowhere/akka")
+    assert code == 0, text
+    assert "} 0.0" in next(
+        line for line in Pushgateway.taken.pop()[1].splitlines() if line.startswith("pullkey_list_success")
+    )
+    # Where nothing was written, nothing takes the place of what was.
+    (tmp_path / "registries.yaml").write_text("version: 9")
+    code, text = push()
+    assert code == 2, text
+    assert Pushgateway.taken == []
 
 
 # -- the image -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -292,6 +293,35 @@ class TestAlerts:
     def test_a_list_that_is_old(self, tmp_path: Path) -> None:
         later = NOW.timestamp() + 3 * 86_400
         alerts(samples_of(credential()), tmp_path, now=later, expected={"PullkeyListStale": 1})
+
+    @pytest.mark.parametrize(
+        ("since", "metric", "expected"),
+        [
+            (20, "kube_cronjob_status_last_successful_time", {}),
+            (30, "kube_cronjob_status_last_successful_time", {"PullkeyJobNotSucceeded": 1}),
+            (30, "kube_cronjob_created", {"PullkeyJobNotSucceeded": 1}),
+            (20, "kube_cronjob_created", {}),
+        ],
+    )
+    def test_a_nightly_job_that_does_not_succeed(
+        self, since: int, metric: str, expected: dict[str, int], tmp_path: Path
+    ) -> None:
+        """By kube-state-metrics, which has no time of success before the first one."""
+        of_the_job = {"namespace": "pullkey", "cronjob": "pullkey-rotate"}
+        at_ten_days = float(10 * 86_400 - since * 3600)
+        found = [*samples_of(credential()), Sample(metric, of_the_job, at_ten_days)]
+        if metric.endswith("_successful_time"):
+            found.append(Sample("kube_cronjob_created", of_the_job, 0.0))
+        alerts(found, tmp_path, now=NOW.timestamp(), expected=expected)
+
+    def test_the_page_makes_a_rule_of_the_prometheus_operator(self) -> None:
+        page = (ROOT / "docs" / "monitoring.md").read_text()
+        rule = r"^(\{ printf 'apiVersion.*?^\}) \| kubectl -n monitoring apply -f -$"
+        (command,) = re.findall(rule, page, re.MULTILINE | re.DOTALL)
+        done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+        made = yaml.safe_load(done.stdout)
+        assert made["kind"] == "PrometheusRule"
+        assert made["spec"] == yaml.safe_load(RULES.read_text())
 
     def test_a_key_that_is_about_to_expire_in_the_sandbox(self, acr: World, tmp_path: Path) -> None:
         assert acr.onboard("--expires-in", "5d").code == 0
