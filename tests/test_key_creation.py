@@ -78,10 +78,11 @@ def test_a_marked_key_whose_answer_is_lost_is_deleted_before_the_next(answer: Ap
     assert done.left_over is None
 
 
-def test_a_key_that_the_answer_does_not_name_is_as_good_as_lost() -> None:
+@pytest.mark.parametrize("without", [{}, {"key-002": ""}], ids=["unreadable", "empty"])
+def test_a_key_that_the_answer_does_not_name_is_as_good_as_lost(without: dict[str, str]) -> None:
     class Unread(RobotKey):
         def id_of(self, answer: str) -> str:
-            return {"key-003": "key-003"}[answer]
+            return {**without, "key-003": "key-003"}[answer]
 
     one = key(cloud(), Unread)
 

@@ -231,11 +231,13 @@ class KeyResource(KeyKind[K, N]):
         Raises:
             ApiError: it does not, so it is as good as lost.
         """
+        why = ""
         try:
-            self.id_of(answer)
+            if self.id_of(answer):
+                return answer
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ApiError(0, f"its answer does not name the {self.word} ({type(error).__name__})") from None
-        return answer
+            why = f" ({type(error).__name__})"
+        raise ApiError(0, f"its answer does not name the {self.word}{why}")
 
     async def after_lost_answer(self, error: ApiError) -> N | None:
         """Look for the effect of an unanswered creation. Return its answer if it can be had; None to send the

@@ -286,6 +286,17 @@ class GoogleApiError(ApiError):
         return codes.get(self.code, Code.CLOUD_REFUSED)
 
 
+def as_google(error: ApiError) -> GoogleApiError:
+    """An error as one of Google's: the rules for resources and keys raise some of their own (`StillShown`, an
+    answer that names no key).
+    """
+    if isinstance(error, GoogleApiError):
+        return error
+    of_status = (code for code, status in _HTTP_STATUS.items() if status == error.status)
+    code = error.code or next(of_status, "UNKNOWN")
+    return GoogleApiError(code, error.message, retry_after=error.retry_after)
+
+
 def said_in(error: Exception) -> str:
     """The text of an error of google-auth; of a refused impersonation, with Google's own message."""
     text = str(error.args[0]) if error.args else str(error)
@@ -343,14 +354,15 @@ def new_account_delay() -> Delay:
 # -- messages ------------------------------------------------------------------------------------------------
 
 
-def refused(error: GoogleApiError, doing: str, *, permission: str = "") -> StepFailed:
+def refused(failed: ApiError, doing: str, *, permission: str = "") -> StepFailed:
     """A Google error as a message, with its fix.
 
     Args:
-        error: Google's error.
+        failed: the error.
         doing: the action, after "to": "create the service account ...".
         permission: the permission that it takes, for errors that do not name it.
     """
+    error = as_google(failed)
     if error.certificate_fix:
         what = f"Google could not be reached to {doing} ({error.summary})"
     elif error.unanswered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.deletion import NotShownYet
@@ -262,7 +262,7 @@ class Grant(Resource[Role]):
         return errors.delay_of(error)
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return errors.refused(cast("GoogleApiError", error), doing)
+        return errors.refused(error, doing)
 
     def deleted_as(self) -> str:
         return f"removed {self._at['role']} on {self._at['resource']} from {self._at['account']}"

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import KeyLimitReached, LeftOver, PullkeyError, StepFailed
@@ -268,16 +268,16 @@ class Key(KeyResource[Any, Created]):
         return errors.lagging(f"it does not know key {key_id} yet")
 
     def unread(self, error: ApiError) -> StepStatus:
-        found = cast("GoogleApiError", error)
+        found = errors.as_google(error)
         if found.forbidden and self._session.target.enable_apis and found.disabled_service:
             return StepStatus(State.MISSING, "the IAM API is to be enabled first")
         raise error  # with Google's text
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return errors.refused(cast("GoogleApiError", error), doing)
+        return errors.refused(error, doing)
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
-        found = cast("GoogleApiError", error)
+        found = errors.as_google(error)
         if found.is_key_limit:
             with contextlib.suppress(PullkeyError):
                 if (problem := await key_limit_problem(self._session, failed=found.summary)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from bootstrap.model import clock
 from bootstrap.model.errors import StepFailed
@@ -240,7 +240,7 @@ class Identity(Resource[Any]):
         return errors.delay_of(error)
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return errors.refused(cast("GoogleApiError", error), doing)
+        return errors.refused(error, doing)
 
     def delete_command(self) -> str:
         target = self._session.target
