@@ -82,13 +82,16 @@ class Targets:
 
     async def one(self, *, over: float = 0.0) -> str:
         """The name that the listing shows, or why there is none."""
+        try:
+            return await self.listed(over=over)
+        except PullkeyError as error:
+            return str(error.code)
+
+    async def listed(self, *, over: float) -> str:
         self.deadline.begin()
         await asyncio.sleep(over)
         akka = PooledAkkaCli(AkkaScope("shop"), self.deadline, lambda _: None, "akka", pool=self.pool)
-        try:
-            return (await akka.credentials())[0].name
-        except PullkeyError as error:
-            return str(error.code)
+        return (await akka.credentials())[0].name
 
     async def later(self, seconds: float, **named: float) -> str:
         await asyncio.sleep(seconds)
@@ -116,6 +119,24 @@ def test_nor_those_that_share_the_listing_of_a_command_that_reads(calls: Calls, 
 
     assert play(three()) == [Code.AKKA_TIMEOUT, "n1", "n1"]
     assert calls.count == 1
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_a_call_that_goes_on_for_others_is_not_said_to_be_stopped(
+    calls: Calls, play: Play, reading: bool
+) -> None:
+    calls.seconds = 3.0
+
+    async def two() -> list[str | BaseException]:
+        targets = Targets()
+        with targets.pool.reading() if reading else contextlib.nullcontext():
+            return await asyncio.gather(targets.listed(over=9.0), targets.later(9.0), return_exceptions=True)
+
+    late, shown = play(two())
+    assert isinstance(late, PullkeyError)
+    assert "did not end within the 1 s that were left of this target's --timeout" in late.what
+    assert "stopped" not in late.what
+    assert str(shown).startswith("n")
 
 
 @pytest.mark.parametrize("reading", [False, True])

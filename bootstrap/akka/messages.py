@@ -133,6 +133,15 @@ def timed_out(command: str, seconds: float) -> OutcomeUnknown:
     )
 
 
+def no_answer_in_time(command: str, seconds: float) -> OutcomeUnknown:
+    """A command that other targets wait for too; it continues for them."""
+    return OutcomeUnknown(
+        f"{command} did not end within the {seconds:.0f} s that were left of this target's --timeout",
+        fix="Run it again; if it takes as long again, with a longer --timeout.",
+        code=Code.AKKA_TIMEOUT,
+    )
+
+
 def output_too_long(command: str) -> OutputTooLong:
     return OutputTooLong(
         f"{command} printed more than {OUTPUT_LIMIT >> 20} MiB and was stopped",

@@ -142,7 +142,7 @@ class PooledAkkaCli(AkkaCli):
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(shared)
         except TimeoutError:
-            raise messages.timed_out(f"akka {' '.join(arguments[:2])}", seconds) from None
+            raise messages.no_answer_in_time(f"akka {' '.join(arguments[:2])}", seconds) from None
 
     async def _run(
         self, arguments: Sequence[str], *, password: Secret | None = None, changes: bool = False
