@@ -13,10 +13,13 @@ import pytest
 
 from bootstrap.model.codes import Code
 from bootstrap.testing.harness.world import World
+from providers.acr.emulator import entra
 from providers.acr.emulator.roles import REPOSITORY_READER
 from providers.acr.emulator.state import AppManagementPolicy
+from providers.acr.emulator.tokens import Tokens
 from providers.acr.errors import AzureApiError, refused
-from tests.harness.azure_state import NAME, applications, roles, secrets
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles, secrets
+from tests.harness.concurrent_change import meanwhile
 
 EXPIRED = "AADSTS700024: Client assertion is not within its valid time range."
 CONDITION = (
@@ -43,6 +46,58 @@ class TestLoginLost:
         failed = acr.run("onboard", "acr", "--yes", "--timeout", "5s")
         assert "There is no usable Azure login" in failed.text
         assert "AZURE_FEDERATED_TOKEN_FILE" in failed.text
+
+
+class TestLoginLostAfterAcceptance:
+    """The login ends, as a CI job's does, between the answer to a change of a registry's tokens that it was
+    accepted, and the first read of what became of it.
+    """
+
+    @pytest.fixture
+    def short(self, acr: World, monkeypatch: pytest.MonkeyPatch) -> World:
+        """Each call gets an access token of its own."""
+        sign = Tokens.sign
+        monkeypatch.setattr(entra, "_ACCESS_TOKEN_LIFETIME", 0)
+        monkeypatch.setattr(Tokens, "sign", lambda self, claims, **_: sign(self, claims, lifetime=3600))
+        acr.cloud.state.polls_in_progress = 1
+        acr.cloud.state.credentials_take_a_poll = True
+        return acr
+
+    @staticmethod
+    def lose_at(world: World, call: str) -> None:
+        lost = f"entra.GetToken=400;code=invalid_client;message={quote(EXPIRED)}*forever"
+        meanwhile(world, call, lambda: world.fault(lost))
+
+    def test_a_password_that_was_generated_is_reported(self, short: World) -> None:
+        assert short.onboard(*ONLY_CHECKOUT).code == 0
+        self.lose_at(short, "arm.GenerateCredentials")
+
+        failed = short.run("rotate", NAME, "--yes", "--timeout", "20s")
+
+        assert failed.code == 6, failed.text
+        assert "There is no usable Azure login" in failed.text
+        assert "az acr token credential delete" in failed.text
+        assert "--password2" in failed.text
+
+        short.running.sandbox.faults.faults.clear()
+        again = short.run("rotate", NAME, "--yes", "--timeout", "20s")
+        assert again.code == 0, again.text
+
+    @pytest.mark.parametrize(
+        ("call", "command"),
+        [("PutToken", "az acr token delete"), ("PutScopeMap", "az acr scope-map delete")],
+    )
+    def test_what_was_put_is_reported(self, short: World, call: str, command: str) -> None:
+        short.cloud.state.scope_maps_take_a_poll = True
+        self.lose_at(short, f"arm.{call}")
+
+        failed = short.onboard(*ONLY_CHECKOUT)
+
+        assert failed.code == 6, failed.text
+        assert command in failed.text
+
+        short.running.sandbox.faults.faults.clear()
+        assert short.onboard(*ONLY_CHECKOUT).code == 0
 
 
 class TestConcurrentChanges:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bootstrap.testing.harness.world import World
-from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles
+from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, applications, roles
 
 
 def times(world: World, name: str) -> list[float]:
@@ -120,6 +120,25 @@ class TestTokenOperations:
         assert failed.code == 1, failed.text
         assert self.tokens(acr) == []
         assert acr.cloud.state.registry("acmeshop").scope_maps == {}
+
+    @pytest.mark.parametrize(
+        ("call", "polls_refused"), [("token", False), ("token", True), ("scope map", False)]
+    )
+    def test_what_an_operation_has_left_that_failed_is_undone(
+        self, acr: World, call: str, polls_refused: bool
+    ) -> None:
+        state = acr.cloud.state
+        state.operations_fail, state.scope_maps_take_a_poll = True, call == "scope map"
+        if polls_refused:
+            self.refuse_polls(acr)
+
+        failed = acr.onboard(*ONLY_CHECKOUT)
+
+        assert failed.code == 1, failed.text
+        assert f"refused to create the {call} {TOKEN}: " in failed.text
+        assert ("Azure has ended the change" if polls_refused else "Operation failed") in failed.text
+        assert self.tokens(acr) == []
+        assert state.registry("acmeshop").scope_maps == {}
 
     def test_no_permission_on_operations_is_asked_for(self, acr: World) -> None:
         acr.cloud.state.denied_actions |= {

@@ -210,15 +210,22 @@ class Azure:
         return self._login
 
     async def call(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call; repeat it once with a new token after 401, which is answered before any change."""
+        """Make a call; repeat it once with a new token after 401, which is answered before any change, or to
+        a read of what became of an accepted one.
+        """
         sent = clock.monotonic()
         try:
             return await self._call_once(method, resource, call)
         except AzureApiError as error:
             if not error.unauthenticated or isinstance(error, NoToken) or self._login is None:
                 raise
+            accepted = error.accepted
             self._login.renew(sent)
-        return await self._call_once(method, resource, call)
+        try:
+            return await self._call_once(method, resource, call)
+        except AzureApiError as error:
+            error.accepted |= accepted
+            raise
 
     async def _call_once(self, method: str, resource: str, call: Callable[[], Awaitable[T]]) -> T:
         async def translated() -> T:
@@ -314,9 +321,15 @@ def call_refused(error: Any) -> AzureApiError:
     details = getattr(error, "error", None)
     code, message = getattr(details, "code", None), getattr(details, "message", None)
     wait = retry_after(error.response.headers) if error.response is not None else None
-    return AzureApiError(
-        error.status_code or 0, code or "", message or one_line(str(error.reason or error.message)), wait
-    )
+    status, found = error.status_code or 0, error.reason or error.message
+    # The SDK raises a change that Azure has accepted, and then ended as failed, with the good status of the
+    # answer that says so.
+    accepted = 200 <= status < 300
+    if accepted and (inner := error.inner_exception) is not None:
+        code, found = code or type(inner).__name__, inner
+    refusal = AzureApiError(status, code or "", message or one_line(str(found)), wait)
+    refusal.accepted = accepted
+    return refusal
 
 
 def _ahead(date: str, begin: float, end: float) -> float | None:

@@ -44,11 +44,16 @@ class AzureApiError(ApiError):
     ) -> None:
         super().__init__(status, message, code, retry_after=retry_after)
         self.accepted = False
-        """Whether Azure accepted the call, and refused to show what became of it."""
+        """Whether Azure accepted the change, which then failed, or whose outcome could not be read."""
 
     @property
     def busy(self) -> bool:
         return super().busy or self.code == _CONCURRENT
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether a change may have been carried out, in whole or in part."""
+        return self.unanswered or self.accepted
 
     @property
     def problem_code(self) -> Code:

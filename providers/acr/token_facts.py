@@ -15,7 +15,7 @@ from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, read_twice
 from providers.acr import messages_token as messages
-from providers.acr.errors import as_sentence, refused
+from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.registry_session import RegistrySession
 from providers.acr.slot_password import is_new
 from providers.acr.target import AcrTarget
@@ -104,8 +104,5 @@ class RegistryResource(Resource[T]):
 
 
 def may_be_done(error: ApiError) -> bool:
-    """Whether a creation may have been carried out.
-
-    As `ApiError.unanswered`; 404 too, since the SDK reads what it has just created.
-    """
-    return error.unanswered or error.missing
+    """Whether a creation may have been carried out: 404 too, since the SDK reads what it has just created."""
+    return error.missing or (isinstance(error, AzureApiError) and error.may_be_done)

@@ -382,7 +382,7 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         return refused(error, doing)
 
     def may_be_created(self, error: ApiError) -> bool:
-        return super().may_be_created(error) or (isinstance(error, AzureApiError) and error.accepted)
+        return isinstance(error, AzureApiError) and error.may_be_done
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         return refused(error, f"generate {self._slot}{self.whose}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -169,7 +169,8 @@ class Tokens:
             poller = await self._client(registry).registries.begin_generate_credentials(
                 registry.resource_group, registry.name, body, polling_interval=_POLL_SECONDS
             )
-            result = await _accepted(poller)
+            with _accepted():
+                result = await poller.result()
             for one in result.passwords or ():
                 if _text(one.name) == slot and one.value:
                     return Generated(one.creation_time, one.expiry, Secret(one.value))
@@ -206,7 +207,8 @@ class Tokens:
         async def patch() -> None:
             tokens, path = self._client(registry).tokens, _path(registry, token.name)
             poller = await tokens.begin_update(*path, body, polling_interval=_POLL_SECONDS)
-            await _settled(poller, lambda: tokens.get(*path))
+            with _accepted():
+                await _settled(poller, lambda: tokens.get(*path))
 
         await self._azure.call("UpdateToken", f"{registry.id} {token.name}", patch)
         self._removed |= {
@@ -240,14 +242,16 @@ async def _created(operations: Any, registry: Registry, name: str, body: Any) ->
     """
     path = _path(registry, name)
     poller = await operations.begin_create(*path, body, polling_interval=_POLL_SECONDS)
-    return await _settled(poller, lambda: operations.get(*path))
+    with _accepted():
+        return await _settled(poller, lambda: operations.get(*path))
 
 
 async def _delete(operations: Any, registry: Registry, name: str) -> None:
     """Delete an object; return once Azure has completed that. For the arguments see `_created`."""
     path = _path(registry, name)
     poller = await operations.begin_delete(*path, polling_interval=_POLL_SECONDS)
-    await _gone(poller, lambda: operations.get(*path))
+    with _accepted():
+        await _gone(poller, lambda: operations.get(*path))
 
 
 async def _settled(poller: Any, read: Callable[[], Awaitable[Any]]) -> Any:
@@ -298,20 +302,24 @@ async def _ended(poller: Any) -> bool:
     return True
 
 
-async def _accepted(poller: Any) -> Any:
-    """Wait for the result of an accepted operation, which only its status shows.
-
-    Raises:
-        AzureApiError: `accepted`: it may not be read, which says nothing about its success.
+@contextlib.contextmanager
+def _accepted() -> Iterator[None]:
+    """Mark each error inside as one after Azure has accepted the change: the operation failed, its status may
+    not be read, or the login gives no token any more.
     """
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import DecodeError, HttpResponseError
 
     try:
-        return await poller.result()
+        yield
+    except DecodeError:
+        raise  # an answer that cannot be read counts as none
     except HttpResponseError as error:
         refusal = call_refused(error)
-        refusal.accepted = error.status_code in (401, 403, 404)
+        refusal.accepted = True
         raise refusal from None
+    except AzureApiError as error:
+        error.accepted = True
+        raise
 
 
 def _text(value: Any) -> str:

@@ -117,9 +117,10 @@ class Operations:
         self._arm.require(caller, f"{_PROVIDER}/registries/{kind}/operationStatuses/read", scope)
         operation = self._polled(request)
         address = self._signed(request, f"{self._arm.address}{request.path}")
-        status = "Succeeded" if operation.ended else operation.doing
+        failed = operation.ended and self._state.operations_fail
+        status = "Failed" if failed else "Succeeded" if operation.ended else operation.doing
         if operation.ended and operation.token is not None:
-            operation.token.in_progress = ""
+            operation.token.in_progress = "Failed" if failed else ""
         operation.polls_left -= 1
         return web.json_response({"status": status}, headers={"Azure-AsyncOperation": address})
 

@@ -99,7 +99,10 @@ class ScopedTokens:
             modified=now,
         )
         registry.scope_maps[name.lower()] = made
-        return web.json_response(self._map_json(registry, made))
+        body = self._map_json(registry, made)
+        if self._state.scope_maps_take_a_poll:
+            return self._operations.going_on(request, body["id"], body, "Creating")
+        return web.json_response(body)
 
     async def _patch_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/write")
@@ -255,8 +258,9 @@ class ScopedTokens:
 
     def _doing(self, token: Token) -> str:
         """The token's operation in progress; it ends when a client has polled its end, or after a while."""
-        over = self._state.now() - (token.modified or token.created) >= _MAKING
-        return "" if over else token.in_progress
+        if self._state.now() - (token.modified or token.created) < _MAKING:
+            return token.in_progress
+        return "Failed" if token.in_progress and self._state.operations_fail else ""
 
     # -- reads -----------------------------------------------------------------------------------------------
 

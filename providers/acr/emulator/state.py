@@ -240,6 +240,8 @@ class AzureState:
         polls_in_progress: how often the status of what goes on after its answer is "Creating" or the like,
             before it has ended. The real one's was so in 14 of 38 recorded polls.
         credentials_take_a_poll: whether generateCredentials answers 202 first, as its specification allows.
+        scope_maps_take_a_poll: whether the PUT of a scope map goes on after its answer, likewise.
+        operations_fail: whether what goes on after its answer ends as Failed.
     """
 
     def __init__(self, sandbox: Sandbox, *, tenant_id: str, tenant_name: str, operator: Operator) -> None:
@@ -256,6 +258,8 @@ class AzureState:
         self.tokens_forbidden = False
         self.polls_in_progress = 1 if self.replicas.real else 0
         self.credentials_take_a_poll = False
+        self.scope_maps_take_a_poll = False
+        self.operations_fail = False
         self.app_management_policy = AppManagementPolicy()
         self.subscriptions: list[Subscription] = []
         self.registries: list[Registry] = []
