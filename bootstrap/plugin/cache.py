@@ -1,10 +1,10 @@
-"""A memoised async call."""
+"""Memoised async calls."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bootstrap.plugin import messages
@@ -64,6 +64,29 @@ class AsyncOnce(Generic[T]):
 
     def invalidate(self) -> None:
         self._task = None
+
+
+class AsyncOnceByKey:
+    """Memoised async calls by key; the arguments are those of `AsyncOnce`."""
+
+    def __init__(
+        self, passing: Callable[[BaseException], bool] = lambda _: False, *, deadline: Deadline | None = None
+    ) -> None:
+        self._passing = passing
+        self._deadline = deadline
+        self._by_key: dict[Hashable, AsyncOnce[Any]] = {}
+
+    def of(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> AsyncOnce[T]:
+        """The call of a key. `ask` is that of the first caller: whatever it depends on belongs to the key."""
+        once = self._by_key.get(key)
+        if once is None:
+            once = self._by_key[key] = AsyncOnce(ask, self._passing, deadline=self._deadline)
+        return once
+
+    def invalidate(self, *keys: Hashable) -> None:
+        """Forget the calls of these keys, or all."""
+        for key in keys or tuple(self._by_key):
+            self._by_key.pop(key, None)
 
 
 async def _within(deadline: Deadline, answer: asyncio.Future[T]) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from bootstrap.model.deadline import Deadline
-from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.cache import AsyncOnceByKey
 from providers.acr.errors import AzureApiError
 
 T = TypeVar("T")
@@ -19,18 +19,12 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, AzureApiError) and error.busy
 
 
-class Facts:
+class Facts(AsyncOnceByKey):
     """Cached answers by key; after a change, `invalidate` discards them."""
 
     def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._answers: dict[Hashable, AsyncOnce[Any]] = {}
+        super().__init__(_is_transient, deadline=deadline)
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the cached answer or refusal; call `ask` the first time."""
-        once = AsyncOnce(ask, _is_transient, deadline=self._deadline)
-        answer: T = await self._answers.setdefault(key, once)()
-        return answer
-
-    def invalidate(self) -> None:
-        self._answers.clear()
+        return await self.of(key, ask)()

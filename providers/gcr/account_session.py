@@ -86,7 +86,7 @@ class AccountSession(Session):
     async def _why_account_should_exist(self) -> str:
         """The reason why the account should exist although Google does not show it; "" if there is none."""
         if self.target.account_given:
-            return "named by its e-mail"
+            return "its e-mail was given"
         with contextlib.suppress(PullkeyError):
             link, _ = await key_in_record(self, await self.context.held_credential())
             if link is not None:
@@ -96,8 +96,7 @@ class AccountSession(Session):
     def forget_account(self) -> None:
         """Invalidate what was read of the account, which was created or deleted."""
         self.account.invalidate()
-        self.facts.account(self.target.account_resource).invalidate()
-        self.facts.confirmed_account(self.target.account_resource, "", self.context.deadline).invalidate()
+        self.facts.forget_account(self.target.account_resource)
         self.account_policy.invalidate()
         self.keys.invalidate()
 

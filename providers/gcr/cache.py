@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from bootstrap.model.deadline import Deadline
-from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.cache import AsyncOnce, AsyncOnceByKey
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.observe import Present, Unknown, confirm_absent, read_until_shown
-from providers.gcr import messages_keys
+from bootstrap.plugin.observe import Present, Unknown, confirm_absent
+from providers.gcr import messages, messages_keys
 from providers.gcr.cloud import GoogleCloud
 from providers.gcr.errors import GoogleApiError
 
@@ -19,30 +19,27 @@ class Facts:
 
     def __init__(self, cloud: GoogleCloud, deadline: Deadline) -> None:
         self._cloud = cloud
-        self._deadline = deadline
         # What a run changes: accounts, keys, policies.
-        self._state: dict[Hashable, AsyncOnce[Any]] = {}
+        self._state = AsyncOnceByKey(is_temporary, deadline=deadline)
         # What it only reads: projects, repositories, permissions, constraints.
-        self._environment: dict[Hashable, AsyncOnce[Any]] = {}
-
-    def _of_state(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._state.setdefault(key, AsyncOnce(ask, is_temporary, deadline=self._deadline))
-
-    def _once_per_command(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncOnce[Any]:
-        return self._environment.setdefault(key, AsyncOnce(ask, is_temporary, deadline=self._deadline))
+        self._environment = AsyncOnceByKey(is_temporary, deadline=deadline)
 
     def invalidate(self) -> None:
         """Forget all answers."""
         self.invalidate_state()
-        self._environment.clear()
+        self._environment.invalidate()
 
     def invalidate_state(self) -> None:
         """As `bootstrap.plugin.context.Shared.invalidate_state`."""
-        self._state.clear()
+        self._state.invalidate()
+
+    def forget_account(self, resource: str) -> None:
+        """Forget the reads of an account."""
+        self._state.invalidate(("account", resource), ("confirmed account", resource))
 
     def account(self, resource: str) -> AsyncOnce[Any]:
         """The service account, or None if there is none."""
-        return self._of_state(("account", resource), lambda: self._account(resource))
+        return self._state.of(("account", resource), lambda: self._account(resource))
 
     async def _account(self, resource: str) -> Any:
         try:
@@ -53,18 +50,25 @@ class Facts:
             raise
 
     def confirmed_account(self, resource: str, why: str, deadline: Deadline) -> AsyncOnce[Any]:
-        """The service account; None once its absence is confirmed although `why` contradicts it."""
+        """The service account; None once its absence is confirmed although `why` contradicts it.
+
+        Raises:
+            StepFailed: there was no time to confirm it.
+        """
 
         async def look() -> Any:
-            return await read_until_shown(
+            seen = await confirm_absent(
                 lambda: self._account(resource), contradicted_by=why, deadline=deadline
             )
+            if isinstance(seen, Unknown):
+                raise messages.account_not_confirmed(resource.rsplit("/", 1)[-1], why)
+            return seen.value if isinstance(seen, Present) else None
 
-        return self._of_state(("confirmed account", resource), look)
+        return self._state.of(("confirmed account", resource), look)
 
     def keys(self, resource: str) -> AsyncOnce[Mapping[str, Any]]:
         """The user-managed keys of an account, by id; empty if there is no such account."""
-        return self._of_state(("keys", resource), lambda: self._keys(resource))
+        return self._state.of(("keys", resource), lambda: self._keys(resource))
 
     async def _keys(self, resource: str) -> Mapping[str, Any]:
         try:
@@ -81,7 +85,7 @@ class Facts:
             found: bytes = (await self._cloud.public_key(resource)).public_key_data
             return found
 
-        return self._once_per_command(("certificate", resource), read)
+        return self._environment.of(("certificate", resource), read)
 
     def confirmed_key(
         self, resource: str, read: Callable[[], Awaitable[Any]], deadline: Deadline
@@ -98,47 +102,47 @@ class Facts:
                 raise messages_keys.recorded_key_not_shown(resource.rsplit("/", 1)[-1])
             return seen.value if isinstance(seen, Present) else None
 
-        return self._of_state(("confirmed key", resource), look)
+        return self._state.of(("confirmed key", resource), look)
 
     def policy(self, resource: str) -> AsyncOnce[Any]:
         """The IAM policy of a project, a repository or an account."""
-        return self._of_state(("policy", resource), lambda: self._cloud.policy(resource))
+        return self._state.of(("policy", resource), lambda: self._cloud.policy(resource))
 
     def repositories(self, project: str, location: str) -> AsyncOnce[list[str]]:
         """The repositories for images, by name."""
-        return self._once_per_command(
+        return self._environment.of(
             ("repositories", project, location), lambda: self._cloud.docker_repositories(project, location)
         )
 
     def project_state(self, project: str) -> AsyncOnce[str]:
-        return self._once_per_command(("project", project), lambda: self._cloud.project_state(project))
+        return self._environment.of(("project", project), lambda: self._cloud.project_state(project))
 
     def held_on_project(self, project: str, permissions: frozenset[str]) -> AsyncOnce[set[str]]:
         """Those of the permissions that the login has on the project."""
-        return self._once_per_command(
+        return self._environment.of(
             ("held", project, permissions), lambda: self._cloud.held_on_project(project, permissions)
         )
 
     def held_on_repository(self, resource: str, permissions: frozenset[str]) -> AsyncOnce[set[str]]:
-        return self._once_per_command(
+        return self._environment.of(
             ("held", resource, permissions), lambda: self._cloud.held_on_repository(resource, permissions)
         )
 
     def repository_format(self, resource: str) -> AsyncOnce[str]:
-        return self._once_per_command(("format", resource), lambda: self._cloud.repository_format(resource))
+        return self._environment.of(("format", resource), lambda: self._cloud.repository_format(resource))
 
     def disabled_services(self, project: str, names: tuple[str, ...]) -> AsyncOnce[list[str]]:
-        return self._once_per_command(
+        return self._environment.of(
             ("services", project, names), lambda: self._cloud.disabled_services(project, names)
         )
 
     def forbids(self, project: str, constraint: str) -> AsyncOnce[bool]:
-        return self._once_per_command(
+        return self._environment.of(
             ("constraint", project, constraint), lambda: self._cloud.forbids(project, constraint)
         )
 
     def allowed_values(self, project: str, constraint: str) -> AsyncOnce[list[str]]:
-        return self._once_per_command(
+        return self._environment.of(
             ("values", project, constraint), lambda: self._cloud.allowed_values(project, constraint)
         )
 

@@ -260,6 +260,15 @@ def account_refused(noun: str, error: GoogleApiError) -> StepFailed:
     return failure
 
 
+def account_not_confirmed(account: str, why: str) -> StepFailed:
+    """There was no time to read again whether the account exists, as something says."""
+    return StepFailed(
+        f"Google does not show the service account {account}, and {why}; there was no time to look again",
+        fix="Give a longer --timeout.",
+        code=Code.CLOUD_LAG,
+    )
+
+
 def account_created_but_not_shown(noun: str, error: GoogleApiError) -> OutcomeUnknown:
     """A creation is refused with ALREADY_EXISTS, and reads do not show the account."""
     return OutcomeUnknown(

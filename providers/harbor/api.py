@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bootstrap.model.secret import Secret
-from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.cache import AsyncOnceByKey
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.rest_client import TIMEOUT, Reply, patiently
 from providers.harbor import messages_login as messages
@@ -50,8 +50,8 @@ class Harbor:
         if secret is not None:
             self.login.secret = secret
         self._has_source = has_source
-        self._projects: dict[str, AsyncOnce[Project]] = {}
-        self._permissions: dict[str, AsyncOnce[frozenset[str]]] = {}
+        self._projects = AsyncOnceByKey(_may_pass)
+        self._permissions = AsyncOnceByKey(_may_pass)
 
     @property
     def connection(self) -> Connection:
@@ -117,13 +117,11 @@ class Harbor:
             )
             return objects.project(reply.body)
 
-        return await self._projects.setdefault(name, AsyncOnce(ask, _may_pass))()
+        return await self._projects.of(name, ask)()
 
     async def permissions(self, name: str) -> frozenset[str]:
         """What this login may do in a project, as `robot:create`."""
-        return await self._permissions.setdefault(
-            name, AsyncOnce(lambda: self._permissions_now(name), _may_pass)
-        )()
+        return await self._permissions.of(name, lambda: self._permissions_now(name))()
 
     async def _permissions_now(self, name: str) -> frozenset[str]:
         scope = f"/project/{(await self.project(name)).number}"
