@@ -31,6 +31,7 @@ CLIENTS = {
     "providers/acr/graph_client.py",
     "providers/acr/http_transport.py",
     "providers/acr/login.py",
+    "providers/acr/login_errors.py",
     "providers/acr/sdk_imports.py",
     "providers/acr/tokens.py",
 }

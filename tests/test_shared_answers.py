@@ -10,6 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from google.auth import credentials, exceptions
 
 from bootstrap.fleet.scheduler import TurnDeadline
 from bootstrap.model import clock
@@ -19,9 +22,11 @@ from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.cache import AsyncOnce
 from providers.acr.cache import Facts as AzureFacts
+from providers.acr.cloud import Azure
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.hub import Login as DockerHubLogin
 from providers.gcr.cache import Facts as GoogleFacts
+from providers.gcr.login import GoogleLogin
 from providers.harbor.errors import HarborApiError
 from providers.harbor.login import Login as HarborLogin
 from providers.harbor.messages_login import login_failed
@@ -183,3 +188,86 @@ def test_a_login_that_was_refused_is_not(play: Play, how: Callable[[list[int]], 
         assert answers == [0]
 
     play(twice())
+
+
+# -- the logins of the SDKs ----------------------------------------------------------------------------------
+
+# The SDK's classes have no types.
+AnonymousCredentials: Any = credentials.AnonymousCredentials
+RefreshError: Any = exceptions.RefreshError
+TransportError: Any = exceptions.TransportError
+
+
+def _google_login(play_errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> Read:
+    import google.auth
+
+    def default() -> tuple[Any, str]:
+        if (error := play_errors.pop(0)) is not None:
+            raise error
+        return AnonymousCredentials(), "acme-shop"
+
+    monkeypatch.setattr(google.auth, "default", default)
+    monkeypatch.setattr(AnonymousCredentials, "refresh", lambda *_: None)
+    return GoogleLogin("", Deadline(60.0)).connect
+
+
+def _azure_login(play_errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> Read:
+    class Credential:
+        async def get_token(self, *_: str, **__: Any) -> AccessToken:
+            if (error := play_errors.pop(0)) is not None:
+                raise error
+            return AccessToken("a.e30.b", int(clock.time()) + 3600)
+
+        async def close(self) -> None: ...
+
+    monkeypatch.setattr("providers.acr.cloud.make_credential", lambda *_: Credential())
+    return Azure("public", "default", "", lambda _: None, Deadline(60.0)).connect
+
+
+CHAIN = "DefaultAzureCredential failed to retrieve a token\n\tEnvironmentCredential: {}"
+UNANSWERED = [
+    (_google_login, TransportError("timed out")),
+    (_google_login, RefreshError("internal_failure", retryable=True)),
+    (_azure_login, TimeoutError()),
+    (_azure_login, ServiceRequestError("no route")),
+    (_azure_login, ClientAuthenticationError(message=CHAIN.format("ConnectTimeout"))),
+    (_azure_login, ClientAuthenticationError(message="Timed out waiting for Azure CLI")),
+]
+REFUSED = [
+    (_google_login, RefreshError("invalid_grant")),
+    (_google_login, TransportError("certificate verify failed")),
+    (_azure_login, ClientAuthenticationError(message="AADSTS7000222: the secret has expired")),
+    (_azure_login, ServiceRequestError("certificate verify failed")),
+]
+
+
+@pytest.mark.parametrize(("how", "error"), UNANSWERED)
+def test_a_clouds_login_that_was_not_answered_is_tried_again(
+    how: Callable[..., Read], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [error, None]
+    log_in = how(answers, monkeypatch)
+
+    async def twice() -> None:
+        with pytest.raises(PullkeyError, match="no usable"):
+            await log_in()
+        await log_in()
+
+    asyncio.run(twice())
+    assert not answers
+
+
+@pytest.mark.parametrize(("how", "error"), REFUSED)
+def test_a_clouds_login_that_was_refused_is_not(
+    how: Callable[..., Read], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [error, None]
+    log_in = how(answers, monkeypatch)
+
+    async def twice() -> None:
+        for _ in range(2):
+            with pytest.raises(PullkeyError, match="no usable"):
+                await log_in()
+
+    asyncio.run(twice())
+    assert answers == [None]

@@ -7,23 +7,16 @@ from typing import Any, TypeVar
 
 from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.cache import AsyncOnceByKey
-from providers.acr.errors import AzureApiError
+from providers.acr.errors import is_transient
 
 T = TypeVar("T")
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether an error says nothing about the fact, so that it is not cached: only the callers that wait for
-    it now receive it.
-    """
-    return isinstance(error, AzureApiError) and error.busy
 
 
 class Facts(AsyncOnceByKey):
     """Cached answers by key; after a change, `invalidate` discards them."""
 
     def __init__(self, deadline: Deadline) -> None:
-        super().__init__(_is_transient, deadline=deadline)
+        super().__init__(is_transient, deadline=deadline)
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the cached answer or refusal; call `ask` the first time."""

@@ -24,7 +24,7 @@ from providers.acr import token_claims as claims
 from providers.acr.arm_objects import Registry, as_registry
 from providers.acr.arm_pipeline import no_web_page, plaintext_on_loopback, reads_only
 from providers.acr.cache import Facts
-from providers.acr.errors import AzureApiError, NoLogin, NoToken, retry_after, traced
+from providers.acr.errors import AzureApiError, NoLogin, NoToken, is_transient, retry_after, traced
 from providers.acr.login import CLOUDS, Login, make_credential
 from providers.acr.login_errors import login_error
 from providers.acr.registry_login import AUDIENCE, log_in
@@ -72,8 +72,8 @@ class Azure:
         self.searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._logged_in = AsyncOnce(self._open, deadline=deadline)
         self._importing = AsyncOnce(lambda: imported(import_clients))
-        self._managing = AsyncOnce(self._manage, deadline=deadline)
-        self._in_directory = AsyncOnce(self._enter_directory, deadline=deadline)
+        self._managing = AsyncOnce(self._manage, is_transient, deadline=deadline)
+        self._in_directory = AsyncOnce(self._enter_directory, is_transient, deadline=deadline)
         self.clock_ahead: float | None = None
         self.manager_claims: Mapping[str, Any] = {}
         self.graph_claims: Mapping[str, Any] = {}
@@ -155,10 +155,9 @@ class Azure:
         try:
             yield
         except NoToken as error:
-            raise NoLogin(error.found.what, fix=error.found.fix) from None
+            raise NoLogin(error.found) from None
         except (AzureError, ValueError, OSError) as error:
-            found = login_error(error, auth=self._auth, tenant=self._tenant)
-            raise NoLogin(found.what, fix=found.fix) from None
+            raise NoLogin(login_error(error, auth=self._auth, tenant=self._tenant)) from None
 
     def invalidate(self) -> None:
         """Discard all cached answers."""

@@ -26,6 +26,19 @@ class NoLogin(PullkeyError):
 
     code = Code.LOGIN_MISSING
 
+    def __init__(self, found: LoginError) -> None:
+        super().__init__(found.what, fix=found.fix)
+        self.found = found
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether an error says nothing about what was asked, so that it is not cached: only the callers that
+    wait for it now receive it.
+    """
+    return (
+        error.busy if isinstance(error, AzureApiError) else isinstance(error, NoLogin) and error.found.passing
+    )
+
 
 class AzureApiError(ApiError):
     """A call that Azure refused or did not answer.
@@ -75,17 +88,15 @@ class NoToken(AzureApiError):
 
     Args:
         found: what is wrong with the login.
-        passing: whether the login was not refused, but not answered.
     """
 
-    def __init__(self, found: LoginError, *, passing: bool = False) -> None:
+    def __init__(self, found: LoginError) -> None:
         super().__init__(401, "", found.reason)
         self.found = found
-        self._passing = passing
 
     @property
     def busy(self) -> bool:
-        return self._passing
+        return self.found.passing
 
     @property
     def summary(self) -> str:

@@ -130,7 +130,7 @@ class Login:
             async with asyncio.timeout(self._deadline.clip(_SECONDS)):
                 answer: Any = await self._credential.get_token(*scopes, **options)
         except TimeoutError:
-            raise self._no_token(TimeoutError("there was no answer in time"), passing=True) from None
+            raise self._no_token(TimeoutError("there was no answer in time")) from None
         except ClientAuthenticationError as error:
             raise self._no_token(error) from None
         except (AttributeError, TypeError, ValueError, LookupError):
@@ -140,8 +140,8 @@ class Login:
         token: AccessToken = answer
         return token
 
-    def _no_token(self, error: Exception, *, passing: bool = False) -> NoToken:
-        return NoToken(login_error(error, auth=self._auth, tenant=self._tenant), passing=passing)
+    def _no_token(self, error: Exception) -> NoToken:
+        return NoToken(login_error(error, auth=self._auth, tenant=self._tenant))
 
     async def close(self) -> None:
         for one in (*self._replaced, self._credential):

@@ -50,15 +50,28 @@ _SLOW = {
     "Timed out waiting for Azure Developer CLI": "azd auth token",
     "Timed out waiting for Azure PowerShell": "Get-AzAccessToken",
 }
+# What `DefaultAzureCredential` quotes of `HttpxTransport`'s errors, and Entra's transient one.
+_NO_CONNECTION = (
+    "ConnectTimeout",
+    "ReadTimeout",
+    "ReadError",
+    "All connection attempts failed",
+    "AADSTS90033",
+)
 
 
 @dataclass(frozen=True)
 class LoginError:
-    """A failed login: which one was used, why it failed, and how to fix it."""
+    """A failed login: which one was used, why it failed, and how to fix it.
+
+    Attributes:
+        passing: whether it was not refused, but not answered, so that another try may succeed.
+    """
 
     source: str
     reason: str
     fix: str
+    passing: bool = False
 
     @property
     def what(self) -> str:
@@ -82,7 +95,22 @@ def login_error(error: Exception, *, auth: str, tenant: str) -> LoginError:
     name, summary = (tried or of_az or members[-1:] or [(_OF_AUTH.get(auth, ""), text)])[0]
     numbers = set(_NUMBER.findall(text))
     source = _SOURCES.get(name, "") if tried or auth != "default" else ""
-    return LoginError(source, _short(summary), _fix(name, text, numbers, tenant))
+    passing = _is_unanswered(error, summary)
+    return LoginError(source, _short(summary), _fix(name, text, numbers, tenant), passing)
+
+
+def _is_unanswered(error: Exception, summary: str) -> bool:
+    """Whether a login failed without being refused: the connection failed, the directory is busy, or az and
+    its like took too long.
+    """
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+    if _CERTIFICATE.search(summary):
+        return False
+    if isinstance(error, TimeoutError | ServiceRequestError | ServiceResponseError):
+        return True
+    status = getattr(error, "status_code", None) or 0
+    return status == 429 or status >= 500 or any(said in summary for said in (*_SLOW, *_NO_CONNECTION))
 
 
 def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:

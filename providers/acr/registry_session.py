@@ -17,7 +17,7 @@ from bootstrap.plugin.step import PreflightFindings
 from providers.acr import messages
 from providers.acr.arm_objects import Registry
 from providers.acr.cloud import Azure
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError, is_transient, refused
 from providers.acr.target import AcrTarget, is_guid
 
 REGISTRY_READ = "Microsoft.ContainerRegistry/registries/read"
@@ -82,7 +82,9 @@ class RegistrySession(Session):
         registry, cloud = await self.registry(), self.cloud
         login = self.context.shared.get(
             ("acr login", registry.login_server),
-            lambda: AsyncOnce(lambda: cloud.registry_login(registry), deadline=self.context.deadline),
+            lambda: AsyncOnce(
+                lambda: cloud.registry_login(registry), is_transient, deadline=self.context.deadline
+            ),
         )
         return await login()
 

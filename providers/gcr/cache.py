@@ -11,7 +11,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Present, Unknown, confirm_absent
 from providers.gcr import messages, messages_keys
 from providers.gcr.cloud import GoogleCloud
-from providers.gcr.errors import GoogleApiError
+from providers.gcr.errors import GoogleApiError, NoLogin
 
 
 class Facts:
@@ -160,6 +160,8 @@ def shared_facts(context: RunContext, cloud: GoogleCloud) -> Facts:
 
 def is_temporary(error: BaseException) -> bool:
     """Whether an error is temporary: callers that wait now get it, later callers ask again."""
+    if isinstance(error, NoLogin):
+        return error.passing
     return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
 
 

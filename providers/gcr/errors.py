@@ -124,6 +124,8 @@ class NoLogin(PullkeyError):
     """There is no usable Google login."""
 
     code = Code.LOGIN_MISSING
+    passing = False
+    """Whether the login was not refused, but not answered."""
 
 
 class GoogleApiError(ApiError):

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bootstrap.model import clock
@@ -18,8 +18,11 @@ from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from providers.gcr import messages
-from providers.gcr.errors import NoLogin, said_in
+from providers.gcr.errors import NoLogin, is_refused_certificate, said_in
 from providers.gcr.key_file_login import key_file_login
+
+if TYPE_CHECKING:
+    from google.auth.exceptions import GoogleAuthError
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
@@ -38,7 +41,23 @@ _REFRESH_SECONDS = 30.0
 _DISABLED = re.compile(r"/apis/api/(?P<service>[a-z0-9.]+)/overview\?project=(?P<project>[a-z0-9:.-]+)")
 
 
-def _no_login(error: Exception, impersonate: str = "") -> NoLogin:
+def _no_login(error: GoogleAuthError, impersonate: str = "") -> NoLogin:
+    found = _login_refused(error, impersonate)
+    found.passing = _is_unanswered(error)
+    return found
+
+
+def _is_unanswered(error: GoogleAuthError) -> bool:
+    """Whether a login failed without being refused, so that another try may succeed."""
+    from google.auth.exceptions import TransportError
+
+    if is_refused_certificate(str(error)):
+        return False
+    # That of a machine's own account says it in its cause only.
+    return error.retryable or isinstance(error, TransportError) or isinstance(error.__cause__, TransportError)
+
+
+def _login_refused(error: GoogleAuthError, impersonate: str) -> NoLogin:
     said = said_in(error)
     summary = one_line(said, 400)
     if disabled := _DISABLED.search(said):
@@ -103,7 +122,9 @@ class GoogleLogin:
     def __init__(self, impersonate: str, deadline: Deadline) -> None:
         self.impersonate = impersonate
         self._deadline = deadline
-        self.connect = AsyncOnce(self._connect, deadline=deadline)
+        self.connect = AsyncOnce(
+            self._connect, lambda error: isinstance(error, NoLogin) and error.passing, deadline=deadline
+        )
         self.credentials: Any = None
         self.default_project: str | None = None
         self.skew: dt.timedelta | None = None
