@@ -56,9 +56,13 @@ def scripts() -> dict[str, dict[str, Any]]:
     return {step["name"]: step for step in steps if "run" in step}
 
 
+SECRETS: dict[str, str] = {}
+"""Those of the environment, which a test sets."""
+
+
 class Runner:
-    """Runs the action's steps as actions/runner does: `shell: bash` is `bash --noprofile --norc -eo pipefail
-    FILE` (ScriptHandlerHelpers.cs), and the inputs are in the environment.
+    """Runs the steps of the action and of the workflow as actions/runner does: `shell: bash` is `bash
+    --noprofile --norc -eo pipefail FILE` (ScriptHandlerHelpers.cs), and the inputs are in the environment.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
@@ -73,13 +77,16 @@ class Runner:
         }
 
     def start(self, name: str, **inputs: str) -> subprocess.Popen[str]:
-        (step,) = [one for one in action()["runs"]["steps"] if one["name"] == name]
+        step = scripts()[name]
         given = {key: one["default"] for key, one in action()["inputs"].items()} | inputs
         variables = {}
         for variable, value in step["env"].items():
-            named = re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", value)
-            assert named is not None, value
-            variables[variable] = given[named[1]]
+            named = re.fullmatch(r"\$\{\{ (inputs|secrets)\.(\w+) \}\}", value)
+            if named is None:
+                assert "${{" not in value, value
+                variables[variable] = value
+            else:
+                variables[variable] = given[named[2]] if named[1] == "inputs" else SECRETS[named[2]]
         script = self.folder / "step.sh"
         script.write_text(step["run"])
         return subprocess.Popen(
@@ -253,6 +260,49 @@ def test_the_akka_cli_may_be_a_file_without_its_mode(gcr: World, runner: Runner)
     code, text = runner.pullkey(akka="akka")
     assert code == 3, text
     assert "not the real one" in text
+
+
+def test_the_workflow_s_steps_one_after_another(
+    gcr: World, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its second job: the apply of a push, then the report, with the Akka CLI of the artifact."""
+    monkeypatch.setitem(SECRETS, "AKKA_TOKEN", gcr.akka.service_token)
+    steps = workflow()["jobs"]["pullkey"]["steps"]
+    (apply,) = [one["with"] for one in steps if "pullkey@" in one.get("uses", "")]
+    (upload,) = [one["with"]["path"].split() for one in steps if "upload-artifact@" in one.get("uses", "")]
+    akka = runner.folder / apply["akka"]
+    akka.parent.mkdir()
+    akka.write_text(f'#!/bin/sh\nexec "{runner.environment.pop("PULLKEY_AKKA_CLI")}" "$@"\n')
+    akka.chmod(0o644)  # an artifact does not keep it
+    runner.environment["AKKA_TOKEN"] = gcr.akka.service_token
+    (audit,) = re.findall(r"'(--audit \S+)'", apply["arguments"])
+    code, text = runner.pullkey(command="apply", file=apply["file"], arguments=audit, akka=apply["akka"])
+    assert code == 0, text
+    code, text = runner.run("Write the report")
+    assert code == 0, text
+    assert upload == ["audit.jsonl", "report.html"]
+    assert all((runner.folder / one).stat().st_size > 0 for one in upload)
+    assert CONTAINERS in (runner.folder / "report.html").read_text()
+
+
+def test_what_the_second_job_installs_is_kept_as_long_as_it_may_wait() -> None:
+    """A job waits for a reviewer up to 30 days, and a run may be repeated for as long (GitHub's "Actions
+    limits" and "Re-running workflows and jobs").
+    """
+    (upload,) = [
+        one["with"]
+        for one in workflow()["jobs"]["install"]["steps"]
+        if "upload-artifact@" in one.get("uses", "")
+    ]
+    assert upload["retention-days"] >= 30
+    # A repeated run uploads again, and each attempt keeps its own audit trail.
+    assert upload["overwrite"] is True
+    (kept,) = [
+        one["with"]
+        for one in workflow()["jobs"]["pullkey"]["steps"]
+        if "upload-artifact@" in one.get("uses", "")
+    ]
+    assert kept["name"].endswith("${{ github.run_attempt }}")
 
 
 # -- a job that is cancelled ---------------------------------------------------------------------------------
