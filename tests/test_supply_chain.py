@@ -94,19 +94,32 @@ def test_the_environment_is_made_with_hashes_only() -> None:
         assert "--require-hashes" in line or ("--no-deps" in line and "--no-build-isolation" in line)
 
 
-def test_the_azure_cli_of_the_tests_is_installed_with_hashes_only() -> None:
-    lock = (ROOT / ".ci" / "az.lock").read_text()
+@pytest.mark.parametrize(("name", "at_least"), [("az", 50), ("zizmor", 1)])
+def test_the_programs_of_the_tests_are_installed_with_hashes_only(name: str, at_least: int) -> None:
+    lock = (ROOT / ".ci" / f"{name}.lock").read_text()
     pins = release.locked(lock)
     others = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
-    assert len(others) == len(pins) > 50
+    assert len(others) == len(pins) >= at_least
     assert all(one["hashes"] for one in pins)
     (wanted,) = [
-        line for line in (ROOT / ".ci" / "az.in").read_text().splitlines() if not line.startswith("#")
+        line for line in (ROOT / ".ci" / f"{name}.in").read_text().splitlines() if not line.startswith("#")
     ]
     assert wanted in [f"{one['name']}=={one['version']}" for one in pins]
-    (install,) = [line for line in (ROOT / ".ci" / "install-az").read_text().splitlines() if "/pip" in line]
+    script = (ROOT / ".ci" / f"install-{name}").read_text()
+    (install,) = [line for line in script.splitlines() if "/pip" in line]
     assert "--require-hashes" in install
     assert "--only-binary :all:" in install
+
+
+def test_ci_requires_what_it_installs_and_names_what_it_skips() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    (required,) = re.findall(r'^export PULLKEY_TESTS_REQUIRE="(.*)"$', script, re.MULTILINE)
+    (noted,) = re.findall(r"^for program in (.*); do$", script, re.MULTILINE)
+    needed = set(re.findall(r'"([a-z-]+)"\] if item\.', (ROOT / "tests" / "conftest.py").read_text()))
+    assert {"zizmor", "kubectl", "promtool"} <= needed | {"docker-registry"}
+    assert needed <= {*required.split(), *noted.split()}
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    assert [one for one in (*required.split(), *noted.split()) if f"`{one}`" not in page] == []
 
 
 # -- the release ---------------------------------------------------------------------------------------------
