@@ -252,6 +252,39 @@ def test_the_hourly_job_has_the_image_and_the_login_of_the_nightly_one(tmp_path:
     assert [one.get("azure.workload.identity/use") for one in labels] == ["true", "true"]
 
 
+def example_of(count: int) -> str:
+    """The example's file with so many targets, each with an Akka project and a Google project of its own."""
+    file = yaml.safe_load((DEPLOY / "kubernetes" / "example" / "registries.yaml").read_text())
+    (target,) = file["targets"]
+    file["targets"] = [
+        {
+            "provider": target["provider"],
+            "akka-project": f"shop-{number:04}",
+            "server": target["server"].replace("acme-shop", f"acme-shop-{number:04}"),
+        }
+        for number in range(count)
+    ]
+    return yaml.safe_dump(file, sort_keys=False)
+
+
+def test_how_many_targets_a_config_map_holds() -> None:
+    """By validation.go: ConfigMap at most 1 MiB of data, annotations at most 256 KiB in all. `kubectl apply`
+    writes the whole object as JSON into an annotation.
+    """
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    by_size, by_annotation = (
+        int(one.replace(",", "")) for one in re.findall(r"some (\d,\d{3}) targets", page)
+    )
+
+    def applied(count: int) -> str:
+        name = {"name": "pullkey-registries-0123456789", "namespace": "pullkey", "annotations": {}}
+        data = {"registries.yaml": example_of(count)}
+        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": data, "metadata": name})
+
+    assert len(example_of(by_size)) < 2**20 < len(example_of(by_size * 5 // 4))
+    assert len(applied(by_annotation)) < 256 * 1024 < len(applied(by_annotation * 5 // 4))
+
+
 FREE = ("labels", "annotations", "matchLabels", "requests", "limits")
 
 

@@ -19,6 +19,42 @@ ROOT = Path(__file__).resolve().parent.parent
 TRIM = runpy.run_path(str(ROOT / "scripts" / "trim-sdks"))
 
 
+def test_the_page_says_what_the_images_may_have() -> None:
+    """What was measured, of which `scripts/check-image` permits a tenth more."""
+    sizes = runpy.run_path(str(ROOT / "scripts" / "check-image"))["SIZES"]
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    rows = re.findall(r'^\| `(?:""|([a-z ]+))`[^|]*\| +(\d+) \|$', page, re.MULTILINE)
+    said = {extras: int(size) for extras, size in rows}
+    assert said.keys() == sizes.keys()
+    for extras, most in sizes.items():
+        assert said[extras] <= most <= 1.15 * said[extras], extras
+    assert set(sizes) == {"", "gcr", "acr", "gcr acr"}
+
+
+def test_the_images_are_run_with_what_the_manifests_mount_and_set() -> None:
+    check = runpy.run_path(str(ROOT / "scripts" / "check-image"))
+    for job in ("rotate", "apply"):
+        volumes = check["volumes_of"](check["pod_of"](job))
+        assert volumes.folders == {
+            "/etc/pullkey": "registries",
+            "/run/secrets/akka": "akka",
+            "/var/lib/pullkey": "state",
+        }
+        assert volumes.read_only == {"/etc/pullkey", "/run/secrets/akka"}
+        assert volumes.in_memory == {"/tmp": 64 * 2**20}
+        assert (volumes.modes, volumes.written) == ({"akka": 0o440}, {"state"})
+        user = check["pod_of"](job)["securityContext"]
+        assert {user[one] for one in ("runAsUser", "runAsGroup", "fsGroup")} == {check["USER"]}
+    own = {"JOB_COMPLETIONS": "4", "PART": "2"}
+    assert check["environment_of"](check["pod_of"]("apply"), own) == {
+        "JOB_COMPLETIONS": "4",
+        "PART": "2",
+        "PULLKEY_STATE_DIR": "/var/lib/pullkey/part-2-of-4",
+        "PULLKEY_AKKA_TOKEN_FILE": "/run/secrets/akka/token",
+    }
+    assert check["SIZES"].keys() == {"", "gcr", "acr", "gcr acr"}
+
+
 def generated() -> Path:
     spec = importlib.util.find_spec("msgraph")
     assert spec is not None
