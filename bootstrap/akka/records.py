@@ -86,7 +86,12 @@ def _unread(name: str) -> str:
 
 def keys_of(records: Iterable[HeldCredential]) -> set[str]:
     """The ids of the keys in Akka's records, including those that they replaced."""
-    return {key for held in records for link in held.links for key in (link.key_id, link.replaces) if key}
+    return keys_of_links(link for held in records for link in held.links)
+
+
+def keys_of_links(links: Iterable[KeyRef]) -> set[str]:
+    """The ids of the keys, including those that they replaced."""
+    return {key for link in links for key in (link.key_id, link.replaces) if key}
 
 
 # -- who holds a key -----------------------------------------------------------------------------------------

@@ -248,6 +248,11 @@ def may_go_back(project: str, name: str) -> str:
     return f"{held_as(project, name)}, which may still go back to it,"
 
 
+def may_be_in_regions(name: str, regions: str) -> str:
+    """The credential itself, in regions that show something else."""
+    return f"perhaps Akka's {name} in {regions}"
+
+
 def stays_valid(key_id: str, holder: str) -> str:
     return f"Key {key_id} stays valid: {holder} has it too"
 
@@ -359,6 +364,11 @@ def key_may_have_been_given(key_id: str, *, accepted: bool, two_at_most: bool) -
 
 def replaced_key_may_be_held(key_id: str) -> str:
     return f"key {key_id}, which Akka held before and may still hold"
+
+
+def key_may_be_elsewhere(key_id: str, unread: str) -> str:
+    """A key that a credential may have in a project that cannot be read now."""
+    return f"key {key_id}, which {unread} may have too: it could not be read"
 
 
 def cloud_resources_of_replaced(held: HeldCredential, error: PullkeyError) -> LeftOver:

@@ -19,13 +19,14 @@ _NEAREST_SECONDS = 10.0
 
 
 async def is_seen_to_work(session: Session, held: HeldCredential | None) -> bool:
-    """Whether Akka's record names a key of this target's identity that the cloud shows as usable.
+    """Whether Akka's record names a key of this target's identity that the cloud shows as usable, in each
+    region: one that shows something else may still hold an earlier key.
 
     Raises:
         PullkeyError: the cloud cannot be read.
     """
     link, _ = await key_in_record(session, held)
-    if link is None or held is None or not held.status_is_ok:
+    if link is None or held is None or not held.status_is_ok or held.lagging_regions:
         return False
     key_id = link.key_id
     facts = await read_twice(lambda: session.key.facts(key_id))

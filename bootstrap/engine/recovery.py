@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import RecordMatch, likeness
+from bootstrap.akka.records import Record as AkkaRecord
 from bootstrap.akka.records import all_records, keys_of
+from bootstrap.akka.runner import is_transient
 from bootstrap.engine import messages, messages_journal
 from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED
 from bootstrap.engine.journal import Entry, Journal, Record
@@ -22,7 +24,7 @@ from bootstrap.engine.record_comparison import registered_record
 from bootstrap.engine.removal_entry import OFFBOARD, is_shown, is_shown_cut, record_in
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
-from bootstrap.engine.unrecorded_keys import of_identity
+from bootstrap.engine.unrecorded_keys import keys_of_identity
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import KeyGone, LeftOver, PullkeyError
 from bootstrap.model.key_ref import is_key_id
@@ -49,8 +51,9 @@ class Recovery:
         undone: what was removed, in a few words each.
         kept: the entries of identity and grant that the lost run may have created and this run needs. If this
             run fails, it undoes them. Empty if a key that Akka holds needs them.
-        held_back: the entries of keys that Akka may hold without showing them, and of keys that such a key
-            was to replace. `settle` removes them once Akka is seen to hold another one that works.
+        held_back: the entries of keys that Akka may hold without showing them in each region, of keys that
+            such a key was to replace, and of keys that a project may have which cannot be read now. `settle`
+            removes them once Akka is seen to hold another one that works.
     """
 
     def __init__(
@@ -98,22 +101,25 @@ class Recovery:
         given = {str(one["key_id"]): one for entry in lost.entries if (one := _handed_off(entry))}
         held = await self._seen(held, given.values())
         held = await self._settled(held, lost, removing)
-        listed = await all_records(self._akka, self._reporter.notice)
+        listed, unread = await self._all_records()
         if any(not where and _differs(one, held) for where, one in listed if one.name == self._secret_name):
             held = await read_settled(self._read)
         self.held = held
         self.whole = _as_accepted(held, list(given.values()))
         records = [one for where, one in listed if where or one.name != self._secret_name]
-        in_use = keys_of(of_identity(self._session, [*records, *([held] if held else [])]))
+        in_use = keys_of_identity(self._session, [*records, *([held] if held else [])])
         may_hold = {
             key_id
             for key_id, intent in given.items()
             if key_id not in in_use and await self._may_hold(intent, held)
         }
-        serves = bool(may_hold) or await self._serves(lost, held, in_use)
+        elsewhere = {
+            one for one in given if unread and one not in in_use | may_hold and _was_given(given[one])
+        }
+        serves = bool(may_hold or elsewhere) or await self._serves(lost, held, in_use)
         for entry in lost.entries:
             key_id = entry.known.get("key_id") or ""
-            if entry.step == StepRole.KEY and key_id in may_hold:
+            if entry.step == StepRole.KEY and key_id in may_hold | elsewhere:
                 # Before the registration's own entry is dropped: this run may be killed, or refused.
                 entry.intent["handed_off"] = dict(given[key_id])
         for entry in reversed(list(lost.entries)):
@@ -121,6 +127,8 @@ class Recovery:
             if entry.step == StepRole.KEY:
                 if key_id in may_hold:
                     self._hold_back(entry, given[key_id])
+                elif key_id in elsewhere:
+                    self._hold_back_unread(entry, unread)
                 elif not key_id or key_id not in in_use:
                     await self._remove_key(by_name[StepRole.KEY], entry, in_use)
                 else:
@@ -130,7 +138,7 @@ class Recovery:
             elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(record_in(entry), held):
                 await self._keep_shown(entry)
             elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != removing:
-                await self._retire(key_id, entry, held, records)
+                await self._retire(key_id, entry, held, records, unread)
             elif entry.step == OFFBOARD and key_id == removing:
                 continue  # this run continues it; keep the entry in case it is killed too
             elif entry.step in by_name and not serves:
@@ -160,6 +168,20 @@ class Recovery:
 
     async def _read(self) -> HeldCredential | None:
         return await self._akka.credential(self._secret_name)
+
+    async def _all_records(self) -> tuple[list[AkkaRecord], str]:
+        """The records of all projects, and one of the projects that cannot be read now; "" if there is none.
+
+        Raises:
+            PullkeyError: the current project's credentials cannot be read.
+        """
+        unread: list[str] = []
+        listed = await all_records(
+            self._akka,
+            self._reporter.notice,
+            lambda name, why: unread.extend([name] * is_transient(why)),
+        )
+        return listed, "" if self._session.key.supplied else next(iter(unread), "")
 
     async def _seen(
         self, held: HeldCredential | None, given: Iterable[Mapping[str, Any]]
@@ -213,9 +235,9 @@ class Recovery:
         return _is_older(held, intent) or not await is_seen_to_work(self._session, held)
 
     async def _may_still_hold(self, key_id: str, held: HeldCredential | None, may_hold: set[str]) -> bool:
-        """Whether Akka may still hold a key that was to be replaced, without showing it."""
+        """Whether Akka may still hold a key that was to be replaced, without showing it in each region."""
         link, _ = await key_in_record(self._session, held)
-        if link is not None and link.key_id == key_id:
+        if link is not None and link.key_id == key_id and held is not None and not held.lagging_regions:
             return False  # Akka shows it, so it is in use
         return bool(may_hold) or not await is_seen_to_work(self._session, held)
 
@@ -234,6 +256,12 @@ class Recovery:
         self._leave(entry, LeftOver(what, command))
         self.held_back.append(entry)
 
+    def _hold_back_unread(self, entry: Entry, unread: str) -> None:
+        """Keep a key that a credential may have in a project that cannot be read now."""
+        what = messages.key_may_be_elsewhere(str(entry.known.get("key_id")), unread)
+        self._leave(entry, LeftOver(what, self._lost_command))
+        self.held_back.append(entry)
+
     async def _keep_shown(self, entry: Entry) -> None:
         """Keep the key of an offboarding whose record Akka still shows, without the key."""
         gone = record_in(entry)
@@ -250,13 +278,22 @@ class Recovery:
         """
         settled: list[LeftOver] = []
         self.left_over = []
-        step = next(step for step in self._session.steps if step.name == StepRole.KEY)
-        others = await self._held_by_others() if self.held_back else {}
-        if others is None:
-            self.held_back = []
+        held_back, self.held_back = self.held_back, []
+        if not held_back:
             return settled
-        for entry in self.held_back:
+        step = next(step for step in self._session.steps if step.name == StepRole.KEY)
+        try:
+            listed, unread = await self._all_records()
+        except PullkeyError as error:
+            self._reporter.notice(error.what)
+            return settled
+        own = next((one for where, one in listed if not where and one.name == self._secret_name), None)
+        records = [(where, one) for where, one in listed if where or one is not own]
+        for entry in held_back:
             left, key_id = entry.left_over, str(entry.known["key_id"])
+            others = self._holders(records, replaced=entry.step == OFFBOARD)
+            if unread or (own is not None and _may_show(own, key_id)):
+                continue
             entry.leave()
             try:
                 if holder := others.get(key_id):
@@ -264,6 +301,8 @@ class Recovery:
                     self._journal.drop(entry)
                 elif entry.step == StepRole.KEY:
                     await self._remove_key(step, entry, set())
+                elif entry.step == OFFBOARD:
+                    await self._delete_all([one for one in _keys_removed(entry) if one not in others], entry)
                 else:
                     await self._take_out(key_id, entry)
             except PullkeyError as error:
@@ -271,24 +310,18 @@ class Recovery:
                 self._reporter.notice(f"{left[0].what} could not be removed: {error.what}")
                 continue
             settled += left
-        self.held_back = []
         return settled
 
-    async def _held_by_others(self) -> dict[str, str] | None:
-        """The keys of this identity that other credentials of Akka's have, each with such a credential in
-        words; None if that cannot be read.
+    def _holders(self, records: Sequence[AkkaRecord], *, replaced: bool) -> dict[str, str]:
+        """The keys of this identity that records name, each with such a credential in words; with `replaced`,
+        also those that they have replaced.
         """
-        try:
-            records = await all_records(self._akka, self._reporter.notice)
-        except PullkeyError as error:
-            self._reporter.notice(error.what)
-            return None
         return {
-            link.key_id: messages.held_as(where, one.name)
+            key_id: messages.held_as(where, one.name)
             for where, one in records
-            if where or one.name != self._secret_name
             for link in one.links
             if self._session.key.owns(link)
+            for key_id in (link.key_id, *([link.replaces] if replaced else []))
         }
 
     async def _serves(self, lost: Record, held: HeldCredential | None, in_use: set[str]) -> bool:
@@ -318,30 +351,38 @@ class Recovery:
         entry.leave(*items)
 
     async def _retire(
-        self, key_id: str, entry: Entry, held: HeldCredential | None, records: Sequence[HeldCredential]
+        self,
+        key_id: str,
+        entry: Entry,
+        held: HeldCredential | None,
+        records: Sequence[HeldCredential],
+        unread: str,
     ) -> None:
-        """Retire a key as the lost run would have done, unless Akka holds it."""
+        """Retire a key as the lost run would have done, unless Akka holds it or may hold it."""
         shown = [*records, *([held] if held else [])]
         # A record names the key that it replaced too, which is what a rotation retires; one that an
         # offboarding was to delete is in its grace period.
-        named = keys_of(shown) if entry.step == OFFBOARD else {one.link.key_id for one in shown if one.link}
+        named = (
+            keys_of(shown) if entry.step == OFFBOARD else {link.key_id for one in shown for link in one.links}
+        )
         if key_id in named:
             self._journal.drop(entry)
             return
-        session = self._session
         if entry.step == OFFBOARD:
             gone = record_in(entry)
-            if (await key_in_record(session, gone))[0] is None:
+            if (await key_in_record(self._session, gone))[0] is None:
                 # Another identity's, which only the journal names: report it for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
                     self._leave(entry, *left)
                 else:
                     self._journal.drop(entry)
                 return
-            replaced = gone.link.replaces if gone.link is not None else ""
-            await self._delete_all([one for one in (replaced, key_id) if one and one not in named], entry)
-            return
-        await self._take_out(key_id, entry)
+        if unread:
+            self._hold_back_unread(entry, unread)
+        elif entry.step == OFFBOARD:
+            await self._delete_all([one for one in _keys_removed(entry) if one not in named], entry)
+        else:
+            await self._take_out(key_id, entry)
 
     async def _take_out(self, key_id: str, entry: Entry) -> None:
         session = self._session
@@ -392,6 +433,11 @@ def _handed_off(entry: Entry) -> Mapping[str, Any]:
     return found
 
 
+def _was_given(intent: Mapping[str, Any]) -> bool:
+    """Whether Akka may have received a key, by the intent of its registration."""
+    return bool(intent.get(ASKED, True)) and not intent.get(REFUSED)
+
+
 def _as_accepted(held: HeldCredential | None, given: Sequence[Mapping[str, Any]]) -> HeldCredential | None:
     """The record that Akka accepted last, if Akka shows it truncated, without the key; else None."""
     if held is None or not given or not given[-1].get(ACCEPTED):
@@ -406,6 +452,17 @@ def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
     """Whether a record existed before the handoff."""
     older = held.link is not None and held.link.key_id in intent.get("older", ())
     return older or held.email == intent.get("replaces")
+
+
+def _may_show(held: HeldCredential, key_id: str) -> bool:
+    """Whether a region shows a key, or something else than the others, so that it may still have that key."""
+    return bool(held.lagging_regions) or any(link.key_id == key_id for link in held.links)
+
+
+def _keys_removed(entry: Entry) -> list[str]:
+    """The keys of the record that an offboarding was to remove: that and the one that it replaced."""
+    link = record_in(entry).link
+    return [one for one in (link.replaces, link.key_id) if one] if link is not None else []
 
 
 def _differs(one: HeldCredential, held: HeldCredential | None) -> bool:

@@ -131,7 +131,12 @@ class TargetOperation(Operation):
         return ""
 
     async def _others_need(self, link: KeyRef, *, anew: bool = False) -> str:
-        """As `_others_hold`; also a credential that has replaced the key, in whose grace period it is."""
+        """As `_others_hold`; also this credential in a region that may not have its new key yet, and one that
+        has replaced the key, in whose grace period it is.
+        """
+        held = await self._held()
+        if held is not None and held.lagging_regions:
+            return messages.may_be_in_regions(held.name, held.lagging_regions)
         if holder := await self._others_hold(link, anew=anew):
             return holder
         own = await self._own_place()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import all_records, keys_of
+from bootstrap.akka.records import all_records, keys_of_links
 from bootstrap.engine import messages
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError
@@ -58,12 +58,12 @@ async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFac
         nonlocal reader
         records = [held for _, held in await all_records(reader, lambda _: None)]
         reader = akka.with_fresh_listings()
-        return keys_of(of_identity(session, records))
+        return keys_of_identity(session, records)
 
     found = await confirm_unlisted([key.key_id for key in keys], named, deadline=session.context.deadline)
     return [key for key in keys if key.key_id in found.things]
 
 
-def of_identity(session: Session, records: Sequence[HeldCredential]) -> list[HeldCredential]:
-    """The records that name keys of this identity: an id may be good for one identity only."""
-    return [held for held in records if held.link is not None and session.key.owns(held.link)]
+def keys_of_identity(session: Session, records: Sequence[HeldCredential]) -> set[str]:
+    """The ids of this identity's keys in Akka's records: an id may be good for one identity only."""
+    return keys_of_links(link for held in records for link in held.links if session.key.owns(link))
