@@ -130,7 +130,8 @@ def test_a_call_that_goes_on_for_others_is_not_said_to_be_stopped(
     async def two() -> list[str | BaseException]:
         targets = Targets()
         with targets.pool.reading() if reading else contextlib.nullcontext():
-            return await asyncio.gather(targets.listed(over=9.0), targets.later(9.0), return_exceptions=True)
+            both = targets.listed(over=9.0), targets.later(9.0)
+            return list(await asyncio.gather(*both, return_exceptions=True))
 
     late, shown = play(two())
     assert isinstance(late, PullkeyError)
