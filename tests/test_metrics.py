@@ -253,6 +253,10 @@ def alerts(samples: Iterable[Sample], folder: Path, *, now: float, expected: dic
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+EXPIRING = {"PullkeyCredentialExpiresSoon": 1, "PullkeyRotationOverdue": 1}
+ENDED = {"PullkeyCredentialExpired": 1, "PullkeyRotationOverdue": 1}
+
+
 @pytest.mark.needs_promtool
 class TestAlerts:
     def test_the_rules_and_the_metrics_are_valid(self, tmp_path: Path) -> None:
@@ -267,8 +271,8 @@ class TestAlerts:
         ("changed", "expected"),
         [
             ({}, {}),
-            ({"key": {"created": at(-80), "ends": at(5)}}, {"PullkeyCredentialExpiresSoon": 1}),
-            ({"key": {"created": at(-90), "ends": at(-1)}}, {"PullkeyCredentialExpired": 1}),
+            ({"key": {"created": at(-85), "ends": at(5)}, "due_on": at(-25)}, EXPIRING),
+            ({"key": {"created": at(-91), "ends": at(-1)}, "due_on": at(-31)}, ENDED),
             ({"due_on": at(-4)}, {"PullkeyRotationOverdue": 1}),
             ({"due_on": at(-1)}, {}),
             ({"state": "wrong", "wrong": ["it was deleted"]}, {"PullkeyCredentialWrong": 1}),
@@ -281,6 +285,30 @@ class TestAlerts:
         other = credential(name="other-registry")
         found = samples_of(credential(**changed), other)
         alerts(found, tmp_path, now=NOW.timestamp(), expected=expected)
+
+    @pytest.mark.parametrize("days", [3, 10, 20])
+    def test_a_short_lived_key_that_is_rotated_in_time_fires_nothing(
+        self, days: int, tmp_path: Path
+    ) -> None:
+        """It is due when a third of its life is left, and a job has half of that to replace it."""
+        for at_work, expected in ((0.1, {}), (0.6, {}), (0.8, {}), (0.9, EXPIRING), (1.01, ENDED)):
+            found = samples_of(
+                credential(
+                    key={"created": at(-days * at_work), "ends": at(days * (1 - at_work))},
+                    due_on=at(days * (2 / 3 - at_work)),
+                )
+            )
+            alerts(found, tmp_path, now=NOW.timestamp(), expected=expected)
+
+    def test_a_key_that_is_rotated_by_its_age_fires_nothing_before_it_expires_soon(
+        self, tmp_path: Path
+    ) -> None:
+        found = samples_of(credential(key={"created": at(-31), "ends": at(60)}, due_on=at(-1)))
+        alerts(found, tmp_path, now=NOW.timestamp(), expected={})
+
+    def test_a_key_of_which_it_is_not_known_when_it_is_due(self, tmp_path: Path) -> None:
+        found = samples_of(credential(key={"created": None, "ends": at(5)}, due_on=None))
+        alerts(found, tmp_path, now=NOW.timestamp(), expected={"PullkeyCredentialExpiresSoon": 1})
 
     def test_what_no_credential_shows_as_left_over(self, tmp_path: Path) -> None:
         found = samples_of(credential(), left_over=[{"what": "key ab", "command": "delete ab"}])
@@ -329,4 +357,6 @@ class TestAlerts:
         found = parsed(done.out)
         now = value(found, "pullkey_list_timestamp_seconds")
         assert now
-        alerts(found, tmp_path, now=now, expected={"PullkeyCredentialExpiresSoon": 1})
+        alerts(found, tmp_path, now=now, expected={})
+        later = now + 4.5 * 86_400
+        alerts(found, tmp_path, now=later, expected={**EXPIRING, "PullkeyListStale": 1})
