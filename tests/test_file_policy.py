@@ -158,6 +158,63 @@ def test_a_plan_is_applied_as_it_was_saved() -> None:
     assert len(parse_entries([one.raw for one in found.entries], "today.plan").entries) == 1
 
 
+# -- in a file of its own ------------------------------------------------------------------------------------
+
+
+def validate(*arguments: str) -> int:
+    return int(command_of("validate").main([*arguments], standalone_mode=False))
+
+
+@pytest.fixture
+def registries(tmp_path: Path) -> Path:
+    path = tmp_path / "registries.yaml"
+    path.write_text(document("  max-lifetime: 400d\n", AZURE))
+    return path
+
+
+def test_a_policy_of_its_own_file_holds_beside_that_of_the_registries(
+    registries: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = registries.with_name("policy.yaml")
+    policy.write_text("version: 1\npolicy: {max-lifetime: 60d}\n")
+    told = (
+        f"{registries}:7:5: its key is valid for 90 days, and the policy's max-lifetime is 60 days ({policy})"
+    )
+    assert validate(str(registries)) == 0
+    assert validate(str(registries), "--policy", str(policy)) == 2
+    assert told in capsys.readouterr().out
+    monkeypatch.setenv("PULLKEY_POLICY", str(policy))
+    assert validate(str(registries), "--output", "github") == 2
+    assert f"file={registries},line=7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("version: 1\n", "1:1: policy is missing"),
+        ("policy: {max-lifetime: 60d}\n", "1:1: version is missing"),
+        ("version: 1\npolicy: {max-livetime: 60d}\n", "2:10: "),
+        ("version: 1\npolicy: {}\ntargets: []\n", "3:1: "),
+        ("", "1:1: policy is missing"),
+        ("- 1\n", "1:1: policy is missing"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_refused_at_its_line(
+    registries: Path, text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = registries.with_name("policy.yaml")
+    policy.write_text(text)
+    assert validate(str(registries), "--policy", str(policy)) == 2
+    assert f"{policy}:{told}" in capsys.readouterr().out
+
+
+def test_a_policy_that_is_not_there_is_no_reason_to_do_without(
+    registries: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert validate(str(registries), "--policy", str(registries.with_name("none.yaml"))) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "policy",
     [

@@ -287,9 +287,7 @@ class TestAlerts:
         alerts(found, tmp_path, now=NOW.timestamp(), expected=expected)
 
     @pytest.mark.parametrize("days", [3, 10, 20])
-    def test_a_short_lived_key_that_is_rotated_in_time_fires_nothing(
-        self, days: int, tmp_path: Path
-    ) -> None:
+    def test_a_short_lived_key_that_is_rotated_in_time_fires_nothing(self, days: int, tmp_path: Path) -> None:
         """It is due when a third of its life is left, and a job has half of that to replace it."""
         for at_work, expected in ((0.1, {}), (0.6, {}), (0.8, {}), (0.9, EXPIRING), (1.01, ENDED)):
             found = samples_of(

@@ -50,6 +50,42 @@ def test_a_rotation_that_is_done_already_does(hub: World, rotation: str) -> None
     assert hub.changes() == before
 
 
+PLAIN = """version: 1
+{policy}targets:
+  - provider: gcr
+    server: europe-west1-docker.pkg.dev/acme-shop/containers
+    expires-in: 80d
+"""
+
+
+@pytest.mark.parametrize("where", ["in the file", "beside it", "now only", "elsewhere"])
+def test_a_policy_that_was_tightened_meanwhile_refuses_a_saved_plan(
+    gcr: World, tmp_path: Path, where: str
+) -> None:
+    file, policy, plan = (str(tmp_path / name) for name in ("registries.yaml", "policy.yaml", "today.plan"))
+    rule = "policy: {max-lifetime: 90d}\n"
+    Path(file).write_text(PLAIN.format(policy=rule))
+    Path(policy).write_text(f"version: 1\n{rule}")
+    beside = ("--policy", policy)
+    assert gcr.run("plan", "-f", file, "--save", plan, *(beside if where == "beside it" else ())).code == 0
+    tighter = rule.replace("90d", "60d")
+    if where == "in the file":
+        Path(file).write_text(PLAIN.format(policy=tighter))
+    else:
+        Path(policy).write_text(f"version: 1\n{tighter}")
+    if where == "elsewhere":  # a plan of another machine, whose files are not here
+        Path(file).unlink()
+        Path(policy).unlink()
+    done = gcr.run("apply", plan, "--yes", *(beside if where == "now only" else ()))
+    if where == "elsewhere":
+        assert done.code == 0, done.text
+        return
+    assert done.code == 3, done.text
+    assert "its key is valid for 80 days, and the policy's max-lifetime is 60 days" in done.err
+    assert "does not observe the policy any more, so nothing was changed" in done.err
+    assert gcr.changes() == []
+
+
 def pod(index: int) -> dict[str, str]:
     return {"JOB_COMPLETION_INDEX": str(index), "JOB_COMPLETIONS": "2"}
 

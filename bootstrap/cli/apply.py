@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.cli import messages
-from bootstrap.cli.file_options import CHECK, FILE, NAMES, PROCESSES, SUMMARY, of_a_file
+from bootstrap.cli.file_options import CHECK, FILE, NAMES, POLICY, PROCESSES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import (
     annotate_plan,
     code_of_plan,
     do_planned,
     open_file,
     part_of,
+    policies_of,
     registries_of,
     run_file_command,
     style_of_plan,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     CHECK,
     SUMMARY,
 )
+@POLICY
 def plan_file(**values: Any) -> int:
     """Show what `pullkey apply -f FILE` would do for each target, and why; change nothing.
 
@@ -75,6 +77,7 @@ def plan_file(**values: Any) -> int:
 @of_a_file(AUDIT, SUMMARY, YES, names=False, file=False)
 @NAMES[1]
 @PROCESSES
+@POLICY
 def apply(**values: Any) -> int:
     """Apply what `pullkey plan -f FILE` shows: create what is missing, replace what is due, remove what is
     marked for it.
@@ -180,13 +183,20 @@ async def _plan(values: Mapping[str, Any]) -> int:
 
 
 async def _apply(values: Mapping[str, Any]) -> int:
-    from bootstrap.fleet.plan_file import moved_on, saved
+    from bootstrap.fleet.plan_file import moved_on, saved, unobserved
 
     if values["saved"] is None:
         registries = registries_of(values)
         async with open_file(registries, values) as job:
             return await do_planned(job, "apply")
     registries, marks = saved(values["saved"], part_of(values))
+    if broken := unobserved(registries, policies_of(values)):
+        for line in broken:
+            say(f"  {line}", sys.stderr)
+        raise _PlanStale(
+            f"{values['saved']} does not observe the policy any more, so nothing was changed",
+            fix="Fix the file of registries, and plan again: pullkey plan -f FILE --save PLAN",
+        )
     async with open_file(registries, values) as job:
 
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:

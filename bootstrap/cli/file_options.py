@@ -80,6 +80,13 @@ PROCESSES = click.option(
     help="Work on the file in parts, as of --shard, N of them at once in processes of their own: for "
     "thousands of targets. Needs --yes, and a file where --audit is passed.",
 )
+POLICY = click.option(
+    "--policy",
+    metavar="FILE",
+    type=FilePath(),
+    envvar="PULLKEY_POLICY",
+    help="A file with a policy that the targets must observe too. See docs/fleet.md.",
+)
 _TURN = replace(TIMEOUT, help="How long to wait for the clouds, for each target.")
 CHECK = Option("--check", "For jobs: exit 5 if anything has to be done or is wrong.", kind="switch")
 SUMMARY = Option(

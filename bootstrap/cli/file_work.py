@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bootstrap.fleet.executor import Executor
     from bootstrap.fleet.planner import Action, Planned
+    from bootstrap.fleet.policy import Policy
     from bootstrap.fleet.registries import Registries
     from bootstrap.fleet.scheduler import Bounds
     from bootstrap.fleet.shards import Shard
@@ -60,7 +61,7 @@ def run_file_command(
 
     changes = "yes" in values
     values = {key: clean(key, value) for key, value in values.items()}
-    for key in ("file", "saved"):
+    for key in ("file", "saved", "policy"):
         if (path := values.get(key)) is not None and str(path) != "-":
             clean(key, str(path))  # messages name it
     in_processes = values.get("processes", 1) > 1 and not values.get("dry_run")
@@ -100,10 +101,23 @@ def registries_of(values: Mapping[str, Any]) -> Registries:
     if "part" in values:
         part: Registries = values["part"]
         return part
-    found = load(values["file"])
+    found = load(values["file"], *policies_of(values))
     if names := (*values["only"], *values["names"]):
         found = found.only(names)
     return _of_this_machine(found, values)
+
+
+def policies_of(values: Mapping[str, Any]) -> list[Policy]:
+    """That of `--policy`, if it was passed.
+
+    Raises:
+        UsageProblem: it cannot be read, or is not valid.
+    """
+    if values.get("policy") is None:
+        return []
+    from bootstrap.fleet.policy_file import load_policy
+
+    return [load_policy(values["policy"])]
 
 
 def part_of(values: Mapping[str, Any]) -> Shard | None:

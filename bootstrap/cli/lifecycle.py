@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bootstrap.cli import messages
-from bootstrap.cli.file_options import CHECK, DRY_RUN, PROCESSES, SUMMARY, of_a_file
+from bootstrap.cli.file_options import CHECK, DRY_RUN, POLICY, PROCESSES, SUMMARY, of_a_file
 from bootstrap.cli.file_work import run_file_command
 from bootstrap.cli.listing_output import LIST_OUTPUT, TEXTFILE, check_metrics
 from bootstrap.cli.options import (
@@ -252,6 +252,7 @@ def list_file(**values: Any) -> int:
     YES,
 )
 @PROCESSES
+@POLICY
 def rotate_file(**values: Any) -> int:
     """Replace the keys of a file's targets, each as `pullkey rotate` does: what a nightly job runs, with
     --due.

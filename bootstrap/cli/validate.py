@@ -10,6 +10,7 @@ from typing import TextIO
 
 import click
 
+from bootstrap.cli.file_options import POLICY
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean
 from bootstrap.cli.types import FilePath
@@ -31,7 +32,8 @@ Checked = tuple[str, int | PullkeyError]
     envvar="PULLKEY_OUTPUT",
     help="Text for people, one JSON object, or annotations of GitHub Actions.",
 )
-def validate(files: Sequence[Path], output: str) -> int:
+@POLICY
+def validate(files: Sequence[Path], output: str, policy: Path | None) -> int:
     """Check files of registries. Needs no login and no network, and reads no secret.
 
     Each mistake is shown with its line and column, and the exit code is then 2. `plan`, `apply` and the other
@@ -43,11 +45,14 @@ def validate(files: Sequence[Path], output: str) -> int:
       pullkey validate registries.yaml
       pullkey validate shop.yaml billing.yaml --output json
       pullkey validate registries.yaml --output github
+      pullkey validate registries.yaml --policy policy.yaml
     """
     for path in files:
         if str(path) != "-":
             clean("file", str(path))  # messages name it
-    found = [_checked(path) for path in files]
+    if policy is not None:
+        clean("policy", str(policy))
+    found = [_checked(path, policy) for path in files]
     code = ExitCode.USAGE if any(isinstance(one, PullkeyError) for _, one in found) else ExitCode.DONE
     if output == "json":
         from bootstrap.output.json_documents import validation_document
@@ -60,14 +65,15 @@ def validate(files: Sequence[Path], output: str) -> int:
     return code
 
 
-def _checked(path: Path) -> Checked:
+def _checked(path: Path, policy: Path | None) -> Checked:
+    from bootstrap.cli.file_work import policies_of
     from bootstrap.fleet import messages_file as messages
     from bootstrap.fleet.registries import InvalidFile, load
     from bootstrap.plugin.unavailable import Unavailable
 
     name = "stdin" if str(path) == "-" else str(path)
     try:
-        entries = load(path).entries
+        entries = load(path, *policies_of({"policy": policy})).entries
         unusable = [(one.place, one.provider) for one in entries if isinstance(one.provider, Unavailable)]
         if unusable:
             raise InvalidFile(name, [messages.of_error(place, one.error) for place, one in unusable])
@@ -94,7 +100,7 @@ def _annotate(found: Sequence[Checked], stream: TextIO) -> None:
 
     for name, one in found:
         if isinstance(one, InvalidFile):
-            lines = fault_annotations(name, one.faults)
+            lines = fault_annotations(one.name, one.faults)
         elif isinstance(one, PullkeyError):
             lines = [annotation("error", name, None, one.what)]
         else:

@@ -25,6 +25,14 @@ def registries_unreadable(name: str, reason: str | None) -> UsageProblem:
     )
 
 
+def policy_unreadable(path: object, reason: str | None) -> UsageProblem:
+    return UsageProblem(
+        f"the policy {path} cannot be read: {reason}",
+        fix="Name a file with `version: 1` and `policy:`.",
+        code=Code.FILE_UNREADABLE,
+    )
+
+
 def target_unknown(file: str, name: str, near: Sequence[str]) -> UsageProblem:
     """`near` are names of targets that are close to `name`, the closest first."""
     return UsageProblem(

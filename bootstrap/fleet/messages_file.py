@@ -38,6 +38,10 @@ def version_missing(place: Place) -> Fault:
     return Fault(place, "version is missing", "Add the line `version: 1`")
 
 
+def policy_missing(place: Place) -> Fault:
+    return Fault(place, "policy is missing", "Add `policy:`, and below it what every target must observe")
+
+
 def targets_missing(place: Place) -> Fault:
     return Fault(place, "targets is missing", "Add `targets:`, and below it a list of registries")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from bootstrap.files.input_file import read_file
 from bootstrap.files.output_file import OutputFile
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
-from bootstrap.fleet.registries import Registries, parse_entries
+from bootstrap.fleet.policy import Policy
+from bootstrap.fleet.registries import Registries, against, parse_entries
 from bootstrap.fleet.shards import INDEX, Shard
 from bootstrap.model import clock
 
@@ -41,6 +43,7 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned], part: Shar
         "file": registries.name,
         "made": clock.now().isoformat(timespec="seconds"),
         "part": str(part or ""),
+        "policies": list(registries.policy_files),
         "targets": [{"entry": dict(one.entry.raw), "mark": dict(one.mark)} for one in plan],
     }
     file_of_plan(path).write(json.dumps({**document, _DIGEST: _digest(document)}, indent=1) + "\n")
@@ -81,9 +84,28 @@ def saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str,
         marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
     except (KeyError, TypeError, ValueError):
         raise messages.plan_incomplete(path) from None
+    policies = tuple(map(str, document.get("policies") or ()))
     if not entries:
         return Registries(str(path)), []
-    return parse_entries(entries, str(path)), marks
+    return replace(parse_entries(entries, str(path)), policy_files=policies), marks
+
+
+def unobserved(registries: Registries, policies: Sequence[Policy]) -> list[str]:
+    """What the targets of a saved plan do not observe by now, one line each: of these policies, and of those
+    that it was checked against, in the files that are still there.
+    """
+    from bootstrap.fleet.policy_file import policy_of_registries
+
+    given = {str(Path(one.file).absolute()) for one in policies}
+    paths = [Path(one) for one in registries.policy_files if one not in given]
+    now = [*policies, *(policy_of_registries(one) for one in paths if one.exists())]
+    faults = list(dict.fromkeys(against(registries.entries, *now)))
+    return [
+        f"{one.name}: {fault.what}"
+        for one in registries.entries
+        for fault in faults
+        if fault.place in (one.place, *one.places.values())
+    ]
 
 
 def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,7 @@ class Policy:
         allowed_roles: globs of the roles that a target may name; empty for all.
         allowed_hosts: globs of the registries' hosts; empty for all.
         identity_per_registry: whether no two registries may share an identity.
+        file: where it is set, if that is not the file of the targets.
     """
 
     max_lifetime: dt.timedelta | None = None
@@ -33,9 +34,10 @@ class Policy:
     allowed_roles: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     identity_per_registry: bool = False
+    file: str = ""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Policy:
+    def of(cls, values: Mapping[str, Any], file: str = "") -> Policy:
         """The policy of the values of `policy:`, by field."""
         return cls(
             values.get("max-lifetime"),
@@ -43,6 +45,7 @@ class Policy:
             tuple(values.get("allowed-roles", ())),
             tuple(values.get("allowed-hosts", ())),
             values.get("identity") is not None,
+            file,
         )
 
 
@@ -69,7 +72,8 @@ class Subject:
 def violations(policy: Policy, subjects: Sequence[Subject]) -> list[Fault]:
     """The faults of the targets that do not observe the policy."""
     faults = [fault for one in subjects for fault in _of_target(policy, one)]
-    return faults + (_of_identities(subjects) if policy.identity_per_registry else [])
+    faults += _of_identities(subjects) if policy.identity_per_registry else []
+    return [replace(one, what=f"{one.what} ({policy.file})") for one in faults] if policy.file else faults
 
 
 def _of_target(policy: Policy, one: Subject) -> list[Fault]:

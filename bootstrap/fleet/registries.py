@@ -67,6 +67,8 @@ class Registries:
 
     name: str
     entries: tuple[Entry, ...] = field(default_factory=tuple)
+    policy_files: tuple[str, ...] = ()
+    """The absolute paths of the files that may hold a policy for them."""
 
     def only(self, names: Iterable[str]) -> Registries:
         """The targets of these names.
@@ -89,8 +91,8 @@ class Registries:
         return replace(self, entries=tuple(sorted(set(chosen), key=lambda one: one.number)))
 
 
-def load(path: Path) -> Registries:
-    """Read a file of registries; `-` is stdin.
+def load(path: Path, *policies: Policy) -> Registries:
+    """Read a file of registries; `-` is stdin. Its targets must observe these policies too.
 
     Raises:
         UsageProblem: it cannot be opened.
@@ -103,16 +105,20 @@ def load(path: Path) -> Registries:
         data = sys.stdin.buffer.read(_MOST_BYTES) if name == "stdin" else read_file(path, _MOST_BYTES)
     except OSError as error:
         raise messages.registries_unreadable(name, error.strerror) from None
-    return parse(data, name, base=Path() if name == "stdin" else path.parent)
+    found = parse(data, name, base=Path() if name == "stdin" else path.parent, policies=policies)
+    here = [] if name == "stdin" else [str(path.absolute())]
+    others = [str(Path(one.file).absolute()) for one in policies]
+    return replace(found, policy_files=(*here, *others))
 
 
-def parse(data: bytes, name: str, *, base: Path) -> Registries:
+def parse(data: bytes, name: str, *, base: Path, policies: Sequence[Policy] = ()) -> Registries:
     """Parse the content of a file of registries.
 
     Args:
         data: the bytes of the file.
         name: what errors call it.
         base: the directory of relative `file:` sources.
+        policies: what its targets must observe, beside its own policy.
 
     Raises:
         InvalidFile: it is not valid.
@@ -129,25 +135,22 @@ def parse(data: bytes, name: str, *, base: Path) -> Registries:
         if group.provider and not _has_faults(group, shape, number, wrong_at):
             entry = entry_of(shape, group, number, base.absolute(), faults)
             entries += [entry] if entry is not None else []
-    faults += _duplicates(entries) + _beyond_key_limit(entries) + _against_policy(shape, entries)
+    faults += _duplicates(entries) + _beyond_key_limit(entries)
+    own = Policy.of({name: one.value for name, one in shape.policy.values.items()})
+    faults += against(entries, own, *policies)
     if faults:
         raise InvalidFile(name, faults)
     return Registries(name, tuple(entries))
 
 
-def _against_policy(shape: Shape, entries: Sequence[Entry]) -> list[Fault]:
-    """The faults of targets that do not observe the file's policy; one that is to be removed need not."""
-    if not shape.policy.values:
-        return []
-    policy = Policy.of({name: one.value for name, one in shape.policy.values.items()})
-    return violations(
-        policy,
-        [
-            Subject(one.place, one.places, one.target, _role_of(one))
-            for one in entries
-            if not (one.remove or isinstance(one.provider, Unavailable))
-        ],
-    )
+def against(entries: Sequence[Entry], *policies: Policy) -> list[Fault]:
+    """The faults of targets that do not observe a policy; one that is to be removed need not."""
+    subjects = [
+        Subject(one.place, one.places, one.target, _role_of(one))
+        for one in entries
+        if not (one.remove or isinstance(one.provider, Unavailable))
+    ]
+    return [fault for policy in policies for fault in violations(policy, subjects)]
 
 
 def _role_of(entry: Entry) -> str:

@@ -77,6 +77,18 @@ def shape_of(root: Node) -> tuple[Shape, list[Fault]]:
     return reader.file(root), reader.faults
 
 
+def shape_of_policy(root: Node) -> tuple[Group, list[Fault]]:
+    """The policy of a document that has nothing else, and all mistakes of its form."""
+    reader = _Reader()
+    return reader.policy_file(root), reader.faults
+
+
+def policy_in(root: Node) -> tuple[Group, list[Fault]]:
+    """The policy of a file of registries, and its mistakes; those of other sections are not looked for."""
+    reader = _Reader()
+    return reader.policy(root), reader.faults
+
+
 class _Reader:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -96,7 +108,7 @@ class _Reader:
             if name == "version":
                 self._version(node)
             elif name == "policy":
-                shape.policy = self._section(node, {one.name: one for one in RULES}, "policy")
+                shape.policy = self.policy(root)
             elif name == "defaults":
                 self._defaults(node, shape)
             elif name == "targets":
@@ -108,6 +120,24 @@ class _Reader:
         if "targets" not in root.items:
             self.faults.append(messages.targets_missing(root.place))
         return shape
+
+    def policy_file(self, root: Node) -> Group:
+        if not isinstance(root, Mapping) or "policy" not in root.items:
+            self.faults.append(messages.policy_missing(root.place))
+        if isinstance(root, Mapping):
+            for name, (place, node) in root.items.items():
+                if name == "version":
+                    self._version(node)
+                elif name != "policy":
+                    self._unknown(place, name, ("version", "policy"), "the policy's file")
+            if "version" not in root.items:
+                self.faults.append(messages.version_missing(root.place))
+        return self.policy(root)
+
+    def policy(self, root: Node) -> Group:
+        if not isinstance(root, Mapping) or "policy" not in root.items:
+            return Group(root.place)
+        return self._section(root.items["policy"][1], {one.name: one for one in RULES}, "policy")
 
     def _version(self, node: Node) -> None:
         value = node.value if isinstance(node, Scalar) else None
