@@ -14,7 +14,7 @@ from bootstrap.testing.harness.credential_life import KINDS
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_key, key_id
-from bootstrap.testing.harness.kill_points import JOURNAL, Point, Victim, points, scene, wait_until
+from bootstrap.testing.harness.kill_points import JOURNAL, Point, Victim, keys_of, points, scene, wait_until
 from tests.harness.rollback import REFUSED, assert_all_named, clear_faults, undo_calls
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -101,6 +101,85 @@ def test_a_signal_after_the_registration_rolls_nothing_back_and_does_not_say_so(
         assert "deleted key" in ended.text
         keys = {key_id(one) for one in victim.life.there() if is_key(one)}
         assert len(keys - before) == 1, keys
+
+
+ENDING = "Interrupted: waiting for the calls in progress, then ending, since Akka has the new key"
+
+
+def test_a_signal_while_the_old_key_is_disabled_ends_as_done() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        with victim.held_at("iam.DisableServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 0, ended.text
+        assert ENDING in ended.err
+        assert f"Disabled key {old}" in ended.err
+        assert "left over" not in ended.text
+        assert keys_of(victim)[old].endswith("disabled=True")
+        assert victim.life.world.run("list").code == 0
+
+
+@pytest.mark.full
+def test_a_signal_while_pulls_with_the_old_key_get_their_time_leaves_that_key_on_record() -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        calls = victim.life.world.running.sandbox.log.calls
+        begin = len(calls)
+
+        def registered() -> bool:
+            methods = [one.method for one in calls[begin:]]
+            return "docker.list-credentials" in methods[methods.index("docker.add-credentials") :]
+
+        with victim.running(PULLKEY_OVERLAP="5m") as ending:
+            wait_until(lambda: any(one.method == "docker.add-credentials" for one in calls[begin:]))
+            wait_until(registered)
+            time.sleep(1)
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 6, ended.text
+        assert ENDING in ended.err
+        assert f"left over: key {old}, which Akka no longer holds" in ended.err
+        assert ended.err.count("left over: ") == 1, ended.err
+        listed = victim.life.world.run("list")
+        assert listed.code == 6, listed.text
+        assert old in listed.text
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert f"undone: disabled key {old}" in done.err
+
+
+@pytest.mark.full
+def test_a_signal_while_akka_takes_the_new_key_leaves_the_old_one_on_record() -> None:
+    """It cannot be rolled back, since Akka has replaced its record."""
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old = victim.life.link.key_id
+        with victim.held_at("akka.docker.add-credentials#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 6, ended.text
+        assert "then rolling back, unless Akka has the new key by then" in ended.err
+        assert f"left over: key {old}, which Akka no longer holds" in ended.err
+        assert ended.err.count("left over: ") == 1, ended.err
+        done = victim.run()
+        assert done.code == 0, done.text
+        assert f"undone: disabled key {old}" in done.err
+
+
+@pytest.mark.full
+def test_no_further_credential_is_begun_after_a_signal_to_one_that_ends_as_done() -> None:
+    with scene(fork_server(), "gcr", "rotate --all") as victim:
+        life = victim.life
+        more = life.onboard("--secret-name", "another", "--service-account", "akka-second-reader")
+        assert more.code == 0, more.text
+        victim.name = "--all"
+        victim.command = "rotate"
+        with victim.held_at("iam.DisableServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 130, ended.text
+        assert "1 of 2 credentials were done before the interruption." in ended.err
+        assert "failed" not in ended.err
 
 
 @pytest.mark.full

@@ -64,6 +64,8 @@ class ProjectCommand:
     """The credentials, of several, whose operation could not be started."""
     interrupted: bool = False
     """Whether a signal interrupted the latest credential; declining a prompt does not count."""
+    stopped: bool = False
+    """Whether a signal came while the latest credential was worked on, which may be done nevertheless."""
     results: list[str] = field(default_factory=list)
     """The result of each credential of a rotation, in a word or two."""
 
@@ -93,7 +95,7 @@ class ProjectCommand:
 
         with ends_in_order(operation, self.reporter, typed):
             result = await operation.execute()
-        self.interrupted = isinstance(result.error, Interrupted)
+        self.interrupted, self.stopped = isinstance(result.error, Interrupted), operation.stopped
         self.reporter.close()
         return result
 
@@ -234,8 +236,9 @@ async def each_credential(
     if not chosen:
         command.reporter.notice(f"Akka has no credential created by pullkey in {command.scope.label}.")
     codes: list[int] = []
+    stopped: list[ExitCode] = []
     for number, held in enumerate(chosen):
-        command.interrupted = False
+        command.interrupted = command.stopped = False
         try:
             codes.append(await work(command, held))
         except asyncio.CancelledError:
@@ -244,8 +247,10 @@ async def each_credential(
             command.interrupted = isinstance(error, Interrupted)
             command.errors.append((held.name, error))
             codes.append(_show_error(held.name, error))
-        if command.interrupted:
-            say(f"pullkey: {_how_far(number, len(chosen))}", sys.stderr)
+        done = number if command.interrupted else number + 1
+        if command.interrupted or (command.stopped and done < len(chosen)):
+            say(f"pullkey: {_how_far(done, len(chosen))}", sys.stderr)
+            stopped += [ExitCode.INTERRUPTED] * (not command.interrupted)
             break
     for held in credentials:
         if held.empty:
@@ -254,11 +259,11 @@ async def each_credential(
     failed = [code for code in codes if code not in (ExitCode.DONE, ExitCode.LEFT_OVER, ExitCode.DRIFT)]
     if len(chosen) > 1 and failed:
         say(f"pullkey: {len(failed)} of {len(chosen)} credentials failed; see above.", sys.stderr)
-    elif command.results:
+    elif command.results and not stopped:
         counts = Counter(command.results)
         words = ", ".join(f"{count} {word}" for word, count in counts.items())
         say(f"{len(chosen)} credential{'s' * (len(chosen) != 1)}: {words}.", sys.stderr)
-    return exit_code_of_many([ExitCode(code) for code in codes])
+    return exit_code_of_many([*map(ExitCode, codes), *stopped])
 
 
 def _how_far(done: int, count: int) -> str:

@@ -13,10 +13,11 @@ from typing import Protocol
 
 from bootstrap.engine import messages
 from bootstrap.model import clock
-from bootstrap.model.errors import KeyGone, PullkeyError
+from bootstrap.model.errors import KeyGone
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
@@ -202,9 +203,10 @@ class RetireReplacedKey(_ReplacedKeyStep):
             await session.key.switch(key_id, on=False)
         except KeyGone:
             return _deleted(key_id, gone=True)
-        except PullkeyError as error:
-            left = messages.key_not_retired(key_id, error, session.key.delete_command(key_id))
-            return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {error.what}")
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything, and Akka has the new key
+            shown = as_user_error(error)
+            left = messages.key_not_retired(key_id, shown, session.key.delete_command(key_id))
+            return Done(left.what, left_over=left, instead=f"Key {key_id} is still valid: {shown.what}")
         return _done_saying(f"Disabled key {key_id}; `pullkey rotate` deletes it after {until}")
 
 

@@ -286,6 +286,12 @@ def key_not_retired(key_id: str, error: PullkeyError, command: str) -> LeftOver:
     return LeftOver(f"key {key_id}, which Akka no longer holds ({error.what})", command)
 
 
+def stopped_before_retirement(key_id: str, command: str) -> LeftOver:
+    """The run was interrupted after Akka was seen to have the new key."""
+    what = f"key {key_id}, which Akka no longer holds: the run was interrupted before it was out of use"
+    return LeftOver(what, command)
+
+
 def lost_key_kept(key_id: str, error: PullkeyError, command: str) -> str:
     """A key of a run that did not end could not be deleted."""
     return f"Key {key_id}, of a run that did not end, could not be deleted ({error.what}): {command}"

@@ -100,6 +100,11 @@ class Operation(ABC):
         """Start nothing more, and end in order."""
         self._stop.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was interrupted. It may have ended as done nevertheless."""
+        return self._stop.is_set()
+
     @abstractmethod
     def unfinished(self) -> list[str]:
         """The steps that were started and neither done nor undone, one line each."""

@@ -15,6 +15,7 @@ from bootstrap.akka.records import keys_of
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
+from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.lost_keys import LOST, DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.recovery import Recovery, left_overs_of
@@ -42,11 +43,18 @@ class Run(TargetOperation):
     """One onboarding or rotation."""
 
     _all_done = False
+    _step_runner: StepRunner | None = None
 
     @property
     def then(self) -> str:
-        """What happens after an interruption: with every step done, there is nothing to roll back."""
-        return "ending, since every step is done" if self._all_done else "rolling back"
+        """What happens after an interruption. Once Akka has replaced a key, nothing is rolled back."""
+        if self._all_done:
+            return "ending, since every step is done"
+        if self._step_runner is not None and self._step_runner.only_retirement_left:
+            return "ending, since Akka has the new key"
+        if self.options.grace is not None and self._changes.registering:
+            return "rolling back, unless Akka has the new key by then"
+        return "rolling back"
 
     def _begin_with(self, session: Session) -> None:
         super()._begin_with(session)
@@ -63,6 +71,10 @@ class Run(TargetOperation):
             self.handoff.registered = self._keys_now.start
 
     def unfinished(self) -> list[str]:
+        if self._all_done:
+            return []
+        if self._step_runner is not None and self._step_runner.only_retirement_left:
+            return [f"Not done: {step.title}" for step in self.steps if step.name == RETIRE]
         return self._changes.unfinished()
 
     async def _perform(self, *, recovered: bool) -> None:
@@ -165,7 +177,8 @@ class Run(TargetOperation):
         removal = None
         if overwritten is not None:
             removal = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
-        await self._runner().do_all(pending)
+        self._step_runner = self._runner()
+        await self._step_runner.do_all(pending)
         self._all_done = True
         self.result.result, self.result.changed = "done", True
         if overwritten is not None and removal is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bootstrap.engine import messages
-from bootstrap.engine.handoff import HandoffStep
+from bootstrap.engine.handoff import HANDOFF, HandoffStep
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.key_contract import check_created, made_known
 from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
@@ -76,14 +76,24 @@ class StepRunner:
         self._held = held
         self._keys_now = keys_now
         self._verified_pulls = verified_pulls
+        self._finished: dict[str, asyncio.Event] = {}
+
+    @property
+    def only_retirement_left(self) -> bool:
+        """Whether Akka is seen to have the new key in place of another, so that nothing is rolled back."""
+        others = [one for name, one in self._finished.items() if name != RETIRE]
+        return {RETIRE, HANDOFF} <= self._finished.keys() and all(one.is_set() for one in others)
 
     async def do_all(self, pending: Sequence[Step]) -> None:
         """Do the pending steps.
 
+        A run that is interrupted once only the retirement of the replaced key is left ends as done; a key
+        that is not retired by then is left over.
+
         Raises:
             PullkeyError: a step failed, or the run was interrupted. The steps were undone as far as possible.
         """
-        finished = {step.name: asyncio.Event() for step in pending}
+        finished = self._finished = {step.name: asyncio.Event() for step in pending}
         broken: list[PullkeyError] = []
         halt = asyncio.Event()
 
@@ -118,8 +128,13 @@ class StepRunner:
                     raise error
             if broken:
                 raise broken[0]
-            if self._stop.is_set():
-                raise Interrupted("Interrupted")
+            if self._stop.is_set() and not self.only_retirement_left:
+                done = all(one.is_set() for one in finished.values())
+                if not done or self._changes.unfinished():
+                    raise Interrupted("Interrupted")
+            for step in pending:
+                if not finished[step.name].is_set():
+                    self._leave_replaced(step)
         except BaseException as error:
             await asyncio.shield(self._changes.undo())
             if isinstance(error, PullkeyError) or not isinstance(error, Exception):
@@ -135,6 +150,16 @@ class StepRunner:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+    def _leave_replaced(self, step: Step) -> None:
+        """Leave the replaced key to the next run, since this one is interrupted before it was retired."""
+        delete_command = self.session.key.delete_command
+        left = self._changes.leave_replaced(
+            lambda key_id: messages.stopped_before_retirement(key_id, delete_command(key_id))
+        )
+        found = self.result.steps[step.name]
+        found.result, found.detail = "skipped", left.what if left is not None else "interrupted"
+        self.reporter.skip(step.name, f"{step.title}: interrupted")
 
     async def _do(self, step: Step) -> None:
         found = self.result.steps[step.name]

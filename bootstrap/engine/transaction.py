@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from bootstrap.akka.cli import AkkaCli
@@ -97,11 +97,13 @@ class Transaction:
                 known = {**entry.intent, **done.left_known}
                 left = await asyncio.to_thread(self._journal.about_to, step.name, known)
             left.leave(done.left_over)
+            self._promised.pop(step.name, None)
             self._record(step, left, done.left_over.what, "left over")
             if left is entry:
                 return
         if done.made is None:
             self._entries.remove((step, entry))
+            self._promised.pop(step.name, None)
             await asyncio.to_thread(self._journal.drop, entry)
         else:
             made = {**(entry.made or {}), **done.made}
@@ -147,6 +149,8 @@ class Transaction:
             deadline.settle()
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
+            if step.name == RETIRE:
+                continue  # a key that was to be retired is left to the next run, or is Akka's again
             if step in self._session.steps and step.name != StepRole.KEY:
                 kept = await self._undo_unless_used(step, entry)
                 if step.name == StepRole.IDENTITY and (kept or entry.left):
@@ -225,7 +229,7 @@ class Transaction:
         own = {made.link.key_id if made else self._session.key.answered} - {""}
         # Before this run registers, a record with its key's id is another run's: two passwords generated at
         # the same moment have the same id.
-        registered = own if any(isinstance(step, HandoffStep) for step, _ in self._entries) else set()
+        registered = own if self.registering else set()
         found: set[str] = set()
         seen = False
         try:
@@ -252,7 +256,7 @@ class Transaction:
         except AkkaHoldsNewKey as finding:
             what = f"{finding}; its key, role and identity were kept"
             self._leave(step, entry, LeftOver(what, self._options.command))
-            self._leave_replaced()
+            self.leave_replaced(lambda key_id: messages.replaced_key_kept(key_id, self._options.command))
             return False
         except StillThere as finding:
             self._leave(step, entry, LeftOver(finding.what, finding.command))
@@ -273,16 +277,23 @@ class Transaction:
             self._journal.drop(entry)
         return True
 
-    def _leave_replaced(self) -> None:
-        """Report that the key to retire is kept, because Akka may still hold it."""
-        for step, entry in self._promised.values():
-            if (
-                step.name == RETIRE
-                and not self._session.key.supplied
-                and all(entry is not begun for _, begun in self._entries)
-            ):
-                key_id = str(entry.known.get("key_id"))
-                self._leave(step, entry, messages.replaced_key_kept(key_id, self._options.command))
+    def leave_replaced(self, left_as: Callable[[str], LeftOver]) -> LeftOver | None:
+        """Leave the key that was to be retired to the next run. Return the left-over; None if there is none.
+
+        Args:
+            left_as: describes it, by its id.
+        """
+        step, entry = self._promised.pop(RETIRE, (None, None))
+        if step is None or entry is None or self._session.key.supplied:
+            return None
+        left = left_as(str(entry.known.get("key_id")))
+        self._leave(step, entry, left)
+        return left
+
+    @property
+    def registering(self) -> bool:
+        """Whether the registration has begun."""
+        return any(isinstance(step, HandoffStep) for step, _ in self._entries)
 
     def _leave(self, step: Step, entry: Entry, left: LeftOver) -> None:
         """Report what is left over of a step: in the result, in the journal and in the audit trail."""

@@ -54,7 +54,7 @@ class Executor:
 
     # -- as `bootstrap.cli.signals.Interruptible` ------------------------------------------------------------
 
-    then = "rolling back each target at work"
+    then = "rolling back each target at work, unless Akka has its new key by then"
 
     def interrupt(self) -> None:
         """Start no further target, and end those in progress in order."""
