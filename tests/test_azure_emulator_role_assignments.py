@@ -7,7 +7,8 @@ import re
 import uuid
 from typing import Any
 
-from providers.acr.emulator.roles import ACR_PULL
+from providers.acr.emulator.roles import ACR_PULL, OWNER
+from providers.acr.roles import assigning_condition
 from tests.harness.azure_sandbox import Azure
 
 
@@ -78,3 +79,29 @@ def test_what_is_deleted_is_shown_once_more_with_its_dates(azure: Azure) -> None
     assert stored["properties"]["condition"] == "@Resource[x] stringEquals 'y'"
     assert azure.arm("DELETE", at).status_code == 204
     assert azure.arm("GET", at).json()["error"]["code"] == "RoleAssignmentNotFound"
+
+
+def test_a_condition_limits_which_roles_its_holder_assigns_and_removes(azure: Azure) -> None:
+    """ "Delegate Azure role assignment management to others with conditions"."""
+    for one in azure.state.role_assignments:
+        if one.principal_id == azure.state.operator.object_id:
+            one.condition = assigning_condition(
+                [f"Microsoft.Authorization/roleAssignments/{verb}" for verb in ("write", "delete")]
+            )
+    at, owner = assignment(azure, str(uuid.uuid4())), f"/providers/x/roleDefinitions/{OWNER.guid}"
+    principal = fresh_principal(azure)
+    refused = azure.arm("PUT", at, json=body(principal, roleDefinitionId=owner))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    assert (
+        "has an authorization with ABAC condition that is not fulfilled" in refused.json()["error"]["message"]
+    )
+    assert azure.arm("DELETE", at).status_code == 403  # nothing is there, so no role to compare
+    assert azure.arm("PUT", at, json=body(principal)).status_code == 201
+    theirs = next(one for one in azure.state.role_assignments if one.role is OWNER)
+    assert (
+        azure.arm(
+            "DELETE", f"{theirs.scope}/providers/Microsoft.Authorization/roleAssignments/{theirs.name}"
+        ).status_code
+        == 403
+    )
+    assert azure.arm("DELETE", at).status_code == 200

@@ -4,9 +4,13 @@ list is one that a command misses.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import itertools
 import json
 import re
+import shlex
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,6 +140,35 @@ def test_each_command_runs_with_its_own_permissions_and_needs_each_of_them(
     # Graph's permission is in the token, and not asked for by name.
     unneeded = {(name, one) for name in needed for one in needed[name] - used[name] - {GRAPH_RIGHT}}
     assert unneeded <= NOT_SHOWN.keys()
+
+
+ROLES = {"RBAC": "LegacyRegistryPermissions", "ABAC": "AbacRepositoryPermissions"}
+
+
+@pytest.mark.parametrize("operator", KINDS[2:3], indirect=True)
+@pytest.mark.parametrize("mode", ROLES)
+def test_an_operator_of_one_registry_under_the_printed_condition_runs_each_command(
+    operator: Operator, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = operator.world.cloud.state
+    document = json.loads(permissions(capsys, "acr", "--format", "json"))
+    operator.may([one["name"] for one in document["permissions"]])
+    (shop,) = [one for one in state.registries if one.name == "acmeshop"]
+    shop.role_assignment_mode = ROLES[mode]
+    own = [one for one in state.role_assignments if one.principal_id == state.operator.object_id]
+    for one in own:
+        one.scope, one.condition, one.condition_version = shop.id, document["condition"], "2.0"
+    reader = dataclasses.replace(own[0], name=str(uuid.uuid4()), scope="/".join(shop.id.split("/")[:3]))
+    reader.role, reader.condition = azure_roles.READER, None
+    state.role_assignments.append(reader)
+    standing = [*state.role_assignments]
+    operator.world.fault("akka.docker.add-credentials=403*1")
+    for command, code in (("onboard", 1), ("onboard", 0), ("list", 0), ("rotate", 0), ("offboard", 0)):
+        done = operator.run(command)
+        assert done.code == code, done.text
+        assert "lacks" not in done.text
+        assert "left over" not in done.text
+    assert [one for one in state.role_assignments if one.lifetime.exists] == standing
 
 
 def permissions_asked_for(monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -273,7 +306,49 @@ def test_a_role_for_az_holds_what_azure_can_grant_and_the_rest_is_said(
     assert [GRAPH_RIGHT, *role["Actions"]] == names
     assert role["AssignableScopes"] == ["/subscriptions/SUBSCRIPTION_ID"]
     assert err.startswith(f"{GRAPH_RIGHT}: ")
+    assert "roleAssignments/read on the subscription" in err
     assert "az ad app owner add" in err
+    (command,) = [line for line in err.splitlines() if "az role assignment create" in line]
+    words = shlex.split(command)
+    named = dict(itertools.pairwise(words))
+    assert (named["--role"], named["--scope"]) == (role["Name"], "REGISTRY_ID")
+    assert named["--condition-version"] == "2.0"
+    assert named["--condition"] == condition_of(capsys, "acr")
+
+
+def condition_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str | None:
+    document = json.loads(permissions(capsys, *arguments, "--format", "json"))
+    Draft202012Validator(schemas()["permissions"]).validate(document)
+    condition: str | None = document["condition"]
+    return condition
+
+
+def test_a_login_that_assigns_roles_does_so_under_a_condition(capsys: pytest.CaptureFixture[str]) -> None:
+    """ "Examples to delegate Azure role assignment management with conditions", Example: Constrain roles."""
+    roles = "7f951dda-4ed3-4680-a7ca-43fe172d538d, b93aa761-3e63-49ed-ac28-beffa264f7ac"
+    assignments = "Microsoft.Authorization/roleAssignments"
+    write, delete = (
+        f"((!(ActionMatches{{'{assignments}/{verb}'}})) OR (@{source}[{assignments}:RoleDefinitionId] "
+        f"ForAnyOfAnyValues:GuidEquals {{{roles}}}))"
+        for verb, source in (("write", "Request"), ("delete", "Resource"))
+    )
+    assert condition_of(capsys, "acr") == f"{write} AND {delete}"
+    assert condition_of(capsys, "acr", "--for", "offboard") == delete
+    assert f"\n{write} AND {delete}\n" in permissions(capsys, "acr")
+    terraform = permissions(capsys, "acr", "--format", "terraform")
+    assert f"  condition          = {json.dumps(f'{write} AND {delete}')}\n" in terraform
+    assert '  condition_version  = "2.0"\n' in terraform
+    for others in (("acr", "--for", "rotate,list"), ("acr", "--auth-kind", "token"), ("gcr",)):
+        assert condition_of(capsys, *others) is None
+        assert "condition" not in permissions(capsys, *others)
+    assert "role_assignment" not in permissions(capsys, "acr", "--for", "rotate", "--format", "terraform")
+
+
+def test_a_role_for_several_projects_is_one_of_the_organisation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_of("permissions").main(["gcr", "--format", "gcloud"], standalone_mode=False) == 0
+    err = capsys.readouterr().err
+    for where in ("--project=PROJECT", "--organization=ORGANIZATION_ID"):
+        assert re.search(rf"^  gcloud iam roles create \w+ --file=FILE {where}$", err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from bootstrap.cli.provider_group import ProviderGroup
 from bootstrap.model.common_options import PROOF_IMAGE
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.option import Option
-from bootstrap.output.terminal import put, say
+from bootstrap.output.terminal import put, say, say_command
 from bootstrap.plugin.access import RoleKind
 from bootstrap.plugin.provider import Provider
 
@@ -105,6 +105,10 @@ def _run(provider: Provider, **typed: Any) -> int:
         put(formats.as_role(form, needed, commands, access, scope), sys.stdout)
         for line in formats.apart_lines(needed, access):
             say(line, sys.stderr)
+        if formats.condition_for(needed, access):
+            say(access.login, sys.stderr)
+        for number, line in enumerate(formats.assignment_lines(form, needed, commands, access, scope)):
+            (say_command if number else say)(line, sys.stderr)
     return ExitCode.DONE
 
 

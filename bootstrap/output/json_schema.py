@@ -96,6 +96,10 @@ def _permissions() -> dict[str, Any]:
                 )
             ),
             "login": {**TEXT, "description": "Which login a run needs."},
+            "condition": {
+                **TEXT_OR_NULL,
+                "description": "The condition under which the role is to be assigned to the login.",
+            },
         }
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from bootstrap.engine.access_list import Command, Needed
 from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.plugin.access import Access, RoleKind
 
+_WHY_A_CONDITION = "without which the login could assign any role, such as Owner"
 _HOW_TO_ROLE = {RoleKind.GOOGLE: "gcloud or terraform", RoleKind.AZURE: "az or terraform"}
 
 
@@ -20,7 +22,37 @@ def as_lines(needed: Sequence[Needed], access: Access, label: str, provider: str
     width = max((len(one.name) for one in needed), default=0)
     lines += [f"  {one.name:{width}}  {', '.join(one.commands)}" for one in needed]
     lines += ["", access.login, *apart_lines(needed, access)]
+    if condition := condition_for(needed, access):
+        lines += [f"Assign the role on the registry, under this condition, {_WHY_A_CONDITION}:", condition]
     return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}"]
+
+
+def condition_for(needed: Iterable[Needed], access: Access) -> str:
+    """The condition under which the role is to be assigned to the login; "" for none."""
+    return access.condition([one.name for one in needed])
+
+
+def assignment_lines(
+    form: str, needed: Sequence[Needed], commands: Sequence[Command], access: Access, scope: str
+) -> list[str]:
+    """How the login gets the role that `form` defines: a sentence, and then commands."""
+    title = _title(commands)
+    if form == "gcloud":
+        create = f"gcloud iam roles create {_address(title)} --file=FILE"
+        return [
+            "Create it in the project; for registries of several projects, in the organisation:",
+            f"{create} --project={scope or 'PROJECT'}",
+            f"{create} --organization=ORGANIZATION_ID",
+        ]
+    if form != "az" or not (condition := condition_for(needed, access)):
+        return []
+    return [
+        f"Assign it on the registry, under a condition, {_WHY_A_CONDITION}:",
+        (
+            f"az role assignment create --role {shlex.quote(title)} --assignee OBJECT_ID "
+            f"--scope REGISTRY_ID --condition {shlex.quote(condition)} --condition-version 2.0"
+        ),
+    ]
 
 
 def apart_lines(needed: Iterable[Needed], access: Access) -> list[str]:
@@ -53,6 +85,7 @@ def as_document(
             for one in needed
         ],
         "login": access.login,
+        "condition": condition_for(needed, access) or None,
     }
 
 
@@ -79,7 +112,7 @@ def as_role(
         return _az(names, title, about, scope or "/subscriptions/SUBSCRIPTION_ID")
     if access.roles is RoleKind.GOOGLE:
         return _terraform_google(names, title, about, scope)
-    return _terraform_azure(names, title, about, scope)
+    return _terraform_azure(names, title, about, scope, access.condition(names))
 
 
 def _title(commands: Sequence[Command]) -> str:
@@ -132,12 +165,13 @@ def _terraform_google(names: Sequence[str], title: str, about: str, project: str
     )
 
 
-def _terraform_azure(names: Sequence[str], title: str, about: str, scope: str) -> str:
+def _terraform_azure(names: Sequence[str], title: str, about: str, scope: str, condition: str) -> str:
     where = json.dumps(scope) if scope else "var.scope"
+    address = _address(title)
     return "\n".join(
         [
             *([] if scope else _variable("scope", "The subscription or resource group of the registry.")),
-            f'resource "azurerm_role_definition" "{_address(title)}" {{',
+            f'resource "azurerm_role_definition" "{address}" {{',
             f"  name        = {json.dumps(title)}",
             f"  scope       = {where}",
             f"  description = {json.dumps(about)}",
@@ -148,8 +182,26 @@ def _terraform_azure(names: Sequence[str], title: str, about: str, scope: str) -
             "",
             f"  assignable_scopes = [{where}]",
             "}",
+            *(_terraform_assignment(address, condition) if condition else []),
         ]
     )
+
+
+def _terraform_assignment(role: str, condition: str) -> list[str]:
+    """The assignment of a role of that address to the login, on the registry."""
+    return [
+        "",
+        *_variable(f"{role}_registry", "The id of the registry, on which the login gets the role."),
+        *_variable(f"{role}_login", "The object id of the login that runs pullkey."),
+        f"# Under a condition, {_WHY_A_CONDITION}.",
+        f'resource "azurerm_role_assignment" "{role}" {{',
+        f"  scope              = var.{role}_registry",
+        f"  role_definition_id = azurerm_role_definition.{role}.role_definition_resource_id",
+        f"  principal_id       = var.{role}_login",
+        '  condition_version  = "2.0"',
+        f"  condition          = {json.dumps(condition)}",
+        "}",
+    ]
 
 
 def _variable(name: str, about: str) -> list[str]:

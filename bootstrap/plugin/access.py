@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,8 @@ class Access:
             particular.
         scope_of: where a role is to be defined for a target: a Google project, an Azure scope; "" if unknown.
         apart: permissions that no such role can hold, each with what to know about it.
+        condition: the condition under which a role with these permissions is to be assigned to the login; ""
+            for none.
     """
 
     login: str
@@ -34,3 +36,4 @@ class Access:
     completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda values: values
     scope_of: Callable[[Any], str] = lambda _: ""
     apart: Mapping[str, str] = field(default_factory=dict)
+    condition: Callable[[Collection[str]], str] = lambda _: ""

@@ -24,6 +24,7 @@ from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
+from providers.acr.roles import assigning_condition
 from providers.acr.target import (
     APPS,
     AUTH_KINDS,
@@ -58,8 +59,9 @@ class AcrProvider(Provider):
     title = "Azure Container Registry"
     hosts = tuple(f"*{suffix}" for suffix in SUFFIXES.values())
     access = Access(
-        "An Azure login with these permissions on the registry. With --auth-kind token it needs none in the "
-        "directory.",
+        "An Azure login with these permissions on the registry. To delete an application, an offboarding "
+        "also looks for its roles elsewhere: it takes Microsoft.Authorization/roleAssignments/read on the "
+        "subscription, which Reader has. With --auth-kind token a login needs nothing in the directory.",
         RoleKind.AZURE,
         lambda values: {
             **values,
@@ -68,6 +70,7 @@ class AcrProvider(Provider):
         },
         role_scope,
         {GRAPH_RIGHT: _OWNED_BY},
+        assigning_condition,
     )
     login_variables = ("ARM_", "AZURE_", "IDENTITY_", "MSI_")
     summary = "Make an Azure Container Registry pullable for an Akka project."

@@ -69,6 +69,11 @@ class AzureApiError(ApiError):
         return self.unanswered or self.accepted
 
     @property
+    def under_condition(self) -> bool:
+        """Whether the login holds the permission, under a condition that this call does not fulfil."""
+        return self.forbidden and _CONDITION in self.message
+
+    @property
     def problem_code(self) -> Code:
         named = _OTHER_REASONS.get(self.code)
         return named[0] if named is not None else super().problem_code
@@ -214,7 +219,7 @@ _CONDITION = "ABAC condition"
 def _missing_permission_fix(error: AzureApiError) -> str:
     """Name the permission that a refused call needs, as far as the answer says."""
     named = _ACTION.search(error.message)
-    if _CONDITION in error.message:
+    if error.under_condition:
         return (
             "You hold the permission under a condition that does not cover this. Have the condition changed "
             f"so that it allows this role for service principals, {_HANDOVER}"

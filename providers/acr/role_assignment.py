@@ -236,8 +236,10 @@ class Grant(Resource[Assignment]):
         try:
             return await self._session.assignments.unassign(intent["scope"], intent["name"])
         except AzureApiError as error:
-            if error.missing and await self.read() is None:
-                return False  # a deleted registry has no roles
+            # A deleted registry has no roles. A condition compares the role, of which there is none if there
+            # is no assignment.
+            if (error.missing or error.under_condition) and await self.read() is None:
+                return False
             raise
 
     def delete_command(self) -> str:

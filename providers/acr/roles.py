@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 ROLE_NAMES = {ACR_PULL: "AcrPull", REPOSITORY_READER: "Container Registry Repository Reader"}
+_ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 # The name of a role assignment is derived from what it assigns; this must never change.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
 
@@ -19,6 +21,22 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
 def assignment_name(scope: str, principal: str, role: str) -> str:
     """The GUID under which a role is assigned, the same in every run and on every machine."""
     return str(uuid.uuid5(_NAMESPACE, f"{scope}|{principal}|{role}".lower()))
+
+
+def assigning_condition(permissions: Collection[str]) -> str:
+    """The condition under which a login that has these permissions assigns and removes only the roles that
+    pullkey grants; "" if they assign none.
+
+    "Examples to delegate Azure role assignment management with conditions": without it, the permission to
+    assign a role is one to assign Owner.
+    """
+    roles = ", ".join(ROLE_NAMES)
+    return " AND ".join(
+        f"((!(ActionMatches{{'{_ASSIGNMENTS}/{verb}'}})) OR "
+        f"(@{source}[{_ASSIGNMENTS}:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {{{roles}}}))"
+        for verb, source in (("write", "Request"), ("delete", "Resource"))
+        if f"{_ASSIGNMENTS}/{verb}" in permissions
+    )
 
 
 def derived_names(scope: str, principal: str) -> dict[str, str]:

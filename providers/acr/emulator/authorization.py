@@ -112,6 +112,7 @@ class Authorization:
         self._arm.require(caller, f"{_ASSIGNMENT}/write", f"{scope}/providers/{_ASSIGNMENT}/{name}")
         self._arm.require_scope(scope)
         wanted = self._wanted(body, scope, name, caller)
+        self._require_condition(caller, f"{_ASSIGNMENT}/write", scope, name, wanted.role.guid)
         same_name = self._find(scope, name)
         if same_name is not None:
             if not same_name.same_grant(wanted):
@@ -202,10 +203,30 @@ class Authorization:
         scope, name = _scope(request), request.match_info["name"]
         self._arm.require(caller, f"{_ASSIGNMENT}/delete", f"{scope}/providers/{_ASSIGNMENT}/{name}")
         found = self._find(scope, name)
+        self._require_condition(
+            caller, f"{_ASSIGNMENT}/delete", scope, name, found.role.guid if found is not None else ""
+        )
         if found is None:
             return web.Response(status=204)
         found.lifetime.removed = self._state.now()
         return web.json_response(_assignment_json(found))
+
+    def _require_condition(self, caller: Caller, action: str, scope: str, name: str, role: str) -> None:
+        """Check that the caller may assign this role, or remove its assignment.
+
+        Raises:
+            ApiError: 403 AuthorizationFailed: it holds the permission under a condition that does not allow
+                it.
+        """
+        if not self._state.assigns(caller.object_id, action, scope, role):
+            raise ApiError(
+                403,
+                "AuthorizationFailed",
+                f"The client '{caller.app_id}' with object id '{caller.object_id}' has an authorization with "
+                f"ABAC condition that is not fulfilled to perform action '{action}' over scope "
+                f"'{scope}/providers/{_ASSIGNMENT}/{name}' or the scope is invalid. If access was recently "
+                "granted, please refresh your credentials.",
+            )
 
     def _find(self, scope: str, name: str, *, reads: bool = False) -> RoleAssignment | None:
         there = self._state.replicas.shown if reads else attrgetter("exists")

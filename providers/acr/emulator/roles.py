@@ -63,6 +63,34 @@ def covers(condition: str | None, repository: str) -> bool:
     )
 
 
+_OF_ASSIGNMENTS = re.compile(
+    r"!\s*\(\s*ActionMatches\s*\{\s*'(?P<action>[^']+)'\s*\}\s*\)[\s)]*OR[\s(]*"
+    r"@(?P<source>Request|Resource)\[Microsoft\.Authorization/roleAssignments:RoleDefinitionId\]\s+"
+    r"ForAnyOfAnyValues:GuidEquals\s*\{(?P<roles>[^}]*)\}",
+    re.IGNORECASE,
+)
+_SOURCES = {"write": "request", "delete": "resource"}
+
+
+def lets_assign(condition: str | None, action: str, role: str) -> bool:
+    """Whether a role's condition lets its holder assign a role, or remove its assignment.
+
+    Args:
+        condition: of the form of Microsoft's examples, with one clause for each action.
+        action: `Microsoft.Authorization/roleAssignments/write` or `…/delete`.
+        role: the GUID of the role that is assigned; "" for an assignment that does not exist, which has no
+            attribute to compare.
+
+    Source: "Examples to delegate Azure role assignment management with conditions". What is written is the
+    request's, what is deleted the resource's ("Authorization actions and attributes").
+    """
+    for one in _OF_ASSIGNMENTS.finditer(condition or ""):
+        if one["action"].lower() == action.lower():
+            named = {guid.strip().lower() for guid in one["roles"].split(",")}
+            return one["source"].lower() == _SOURCES[action.rpartition("/")[2]] and role.lower() in named
+    return True
+
+
 @dataclass(frozen=True)
 class Role:
     """A built-in role; `guid` is the last part of its definition's id."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bootstrap.sandbox.host import Sandbox
 from providers.acr.emulator.replication import DELETED_ITEMS_KEPT, Lifetime, Replicas
-from providers.acr.emulator.roles import BUILT_IN, Permissions, Role, covers
+from providers.acr.emulator.roles import BUILT_IN, Permissions, Role, covers, lets_assign
 
 DEFAULT_SECRET_LIFETIME = dt.timedelta(days=730)
 """Graph's default: "startDateTime + 2 years" (application: addPassword)."""
@@ -449,6 +449,19 @@ class AzureState:
 
     def allowed(self, principal_id: str, action: str, scope: str) -> bool:
         return any(one.allows(action) for one in self.permissions(principal_id, scope))
+
+    def assigns(self, principal_id: str, action: str, scope: str, role: str) -> bool:
+        """Whether a principal may write or delete an assignment of this role, by the conditions of its own
+        roles.
+        """
+        own = [one for one in self.role_assignments if one.principal_id == principal_id]
+        return any(
+            lets_assign(one.condition, action, role)
+            for one in own
+            if scope_holds(one.scope, scope)
+            and BUILT_IN[one.role.guid].permissions.allows(action)
+            and self.replicas.seen(one.lifetime)
+        )
 
     def allowed_data(self, principal_id: str, action: str, scope: str, repository: str | None = None) -> bool:
         return any(one.allows_data(action) for one in self.permissions(principal_id, scope, repository))
