@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from bootstrap.model.option import Option
 from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
+    from bootstrap.akka.scope import AkkaScope
     from bootstrap.files.output_file import OutputFile
     from bootstrap.fleet.importer import Found
 
@@ -73,25 +76,41 @@ async def _import(values: Mapping[str, Any]) -> int:
             reporter.problems(problems)
             raise Refused(problems)
         if values["all_projects"]:
-            named = sorted(one.project for one in await akka.projects())
-        found, unseen = await of_projects(akka, named or [await akka.project_name()], context)
+            projects = _of_all(await akka.projects(), scope)
+        else:
+            projects = [replace(scope, project=name) for name in named or [await akka.project_name()]]
+        found, unread = await of_projects(akka, projects, context)
     finally:
         reporter.close()
         await context.shared.close()
+    unseen = [why for of_project in unread.values() for why in of_project]
     text = "\n".join(as_file(found, unseen=unseen)) + "\n"
     if values["to"]:
         _file(values["to"]).write(text)
     elif values["output"] != "json":
         put(text.removesuffix("\n"), sys.stdout)
     code = ExitCode.DONE
-    if unseen:
-        code = ExitCode.FAILED if len(unseen) == len(named or [""]) else ExitCode.SOME_FAILED
+    if unread:
+        code = ExitCode.FAILED if len(unread) == len(projects) else ExitCode.SOME_FAILED
     if values["output"] == "json":
         print_document(imported_document(found, unseen, text, values["to"], code))
-    say(_total(found, len(named) or 1), sys.stderr)
+    say(_total(found, len(projects)), sys.stderr)
     for why in unseen:
         say(f"pullkey: Not in it: {why}", sys.stderr)
     return code
+
+
+def _of_all(listed: Sequence[AkkaScope], scope: AkkaScope) -> list[AkkaScope]:
+    """The projects to import, each with its owner where the name alone does not say which is meant."""
+    ours = [one for one in listed if scope.owner in ("", one.owner)]
+    count = Counter(one.project for one in ours)
+    return sorted(
+        (
+            replace(scope, project=one.project, owner=one.owner if count[one.project] > 1 else scope.owner)
+            for one in ours
+        ),
+        key=lambda one: (one.project, one.owner),
+    )
 
 
 def _total(found: Sequence[Found], projects: int) -> str:

@@ -24,7 +24,7 @@ from bootstrap.model.schema_version import SCHEMA_VERSION
 from bootstrap.model.text import one_line, sentence
 from bootstrap.plugin.context import RunContext
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 # What every YAML parser reads as the same text.
 _PLAIN = re.compile(r"^[A-Za-z][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*$")
 _NO_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -82,23 +82,21 @@ def imported_document(
     }
 
 
-async def found_in(akka: AkkaCli, project: str, context: RunContext) -> list[Found]:
+async def _found_in(akka: AkkaCli, context: RunContext, room: asyncio.Semaphore) -> list[Found]:
     """The credentials of one Akka project, by name.
 
     Args:
-        akka: for the project.
-        project: its name; "" only where the CLI does not show it.
+        akka: for the project, whose name is "" only where the CLI does not show it.
         context: of the command.
+        room: for the credentials of all projects that are looked at in parallel.
 
     Raises:
         PullkeyError: Akka cannot be asked.
     """
-    scope = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)
-    room = asyncio.Semaphore(_AT_ONCE)
 
     async def one(held: HeldCredential) -> Found:
         async with room:
-            return await _found(held, scope, context)
+            return await _found(held, akka.scope, context)
 
     return list(await asyncio.gather(*map(one, sorted(await akka.credentials(), key=lambda held: held.name))))
 
@@ -158,12 +156,12 @@ def as_file(found: Sequence[Found], *, unseen: Sequence[str]) -> Iterator[str]:
     yield "version: 1"
     whole = [one for one in found if not one.incomplete]
     yield "targets:" if whole else "targets: []  # nothing could be written as a whole target; see below"
-    project = None
+    scope = None
     for one in found:
-        if one.scope.project != project:
-            project = one.scope.project
+        if one.scope != scope:
+            scope = one.scope
             yield ""
-            yield f"  # Akka project {_comment(project) or '(current)'}"
+            yield f"  # Akka project {_comment(_name_of(scope)) or '(current)'}"
         yield from _target(one)
 
 
@@ -198,27 +196,32 @@ def _comment(text: str) -> str:
 
 
 async def of_projects(
-    akka: AkkaCli, projects: Sequence[str], context: RunContext
-) -> tuple[list[Found], list[str]]:
+    akka: AkkaCli, projects: Sequence[AkkaScope], context: RunContext
+) -> tuple[list[Found], dict[AkkaScope, list[str]]]:
     """The credentials of several Akka projects, and why some projects could not be read."""
+    room = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(project: str) -> list[Found]:
-        there = AkkaScope(project, akka.scope.owner, akka.scope.region, akka.scope.context)
-        other = akka.elsewhere(there)
-        if problems := await other.preflight():
+    async def one(project: AkkaScope) -> list[Found]:
+        there = akka.elsewhere(project)
+        if problems := await there.preflight():
             raise Refused(problems)
-        return await found_in(other, project, context)
+        return await _found_in(there, context, room)
 
     answers = await asyncio.gather(*map(one, projects), return_exceptions=True)
     found: list[Found] = []
-    unseen: list[str] = []
+    unseen: dict[AkkaScope, list[str]] = {}
     for project, answer in zip(projects, answers, strict=True):
         if isinstance(answer, Refused):
-            unseen += [f"{sentence(one.what)} {one.fix}" for one in answer.problems]
+            unseen[project] = [f"{sentence(one.what)} {one.fix}" for one in answer.problems]
         elif isinstance(answer, PullkeyError):
-            unseen.append(f"Akka's project {project}: {answer.what}")
+            unseen[project] = [f"Akka's project {_name_of(project)}: {answer.what}"]
         elif isinstance(answer, BaseException):
             raise answer
         else:
             found += answer
     return found, unseen
+
+
+def _name_of(project: AkkaScope) -> str:
+    """The name of a project, with its owner where that is needed."""
+    return "/".join(filter(None, (project.owner, project.project)))
