@@ -19,6 +19,7 @@ from tests.harness.demo_provider import installed
 from tests.harness.documents import (
     GENERATED,
     PAGES,
+    PREAMBLE,
     ROOT,
     Block,
     as_they_stand,
@@ -34,17 +35,6 @@ SECRETS = {
     "harbor-password.txt": "Sandbox-password-1",
     "password.txt": "pull-in-the-sandbox",
 }
-PREAMBLE = """
-set -eu
-export PULLKEY_YES=1 PULLKEY_OVERLAP=0 NO_COLOR=1 TERM=dumb DOCKER_HUB_PASSWORD=sandbox-password
-# A command says what it means by itself; the sandbox's defaults must not make up for what a page forgets.
-unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE PULLKEY_GITLAB_IMAGE ${!PULLKEY_HARBOR_@} ${!PULLKEY_PRIVATE_@}
-run() {
-  local expected="$1" line="$2" code=0
-  eval "$line" || code=$?
-  case " $expected " in *" $code "*) ;; *) echo "exited with $code: $line" >&2; exit 1 ;; esac
-}
-"""  # noqa: E501
 _CODE = re.compile(r"`([^`\n]+)`")
 
 

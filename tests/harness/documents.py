@@ -31,6 +31,19 @@ _BLOCK = re.compile(
 )
 _MARKER = re.compile(r"<!-- test: (skip|setup|file|exit|installed|new sandbox)(?:: (.*?))? -->")
 
+PREAMBLE = """
+set -eu
+export PULLKEY_YES=1 PULLKEY_OVERLAP=0 NO_COLOR=1 TERM=dumb DOCKER_HUB_PASSWORD=sandbox-password
+# A command says what it means by itself; the sandbox's defaults must not make up for what a page forgets.
+unset ${!PULLKEY_GCR_@} ${!PULLKEY_ACR_@} ${!PULLKEY_DOCKER_HUB_HUB@} PULLKEY_DOCKER_HUB_IMAGE PULLKEY_GITLAB_IMAGE ${!PULLKEY_HARBOR_@} ${!PULLKEY_PRIVATE_@}
+run() {
+  local expected="$1" line="$2" code=0
+  eval "$line" || code=$?
+  case " $expected " in *" $code "*) ;; *) echo "exited with $code: $line" >&2; exit 1 ;; esac
+}
+"""  # noqa: E501
+"""What is done before the commands of a page, and how each is run."""
+
 
 @dataclass(frozen=True)
 class Block:
