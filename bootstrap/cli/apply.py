@@ -223,15 +223,14 @@ class _PlanStale(UsageProblem):
 
 
 async def _report(values: Mapping[str, Any]) -> int:
-    from bootstrap.engine.health import exit_code_of_all
-    from bootstrap.output.fleet_listing import assess_targets, listing_document
+    from bootstrap.output.fleet_listing import assess_targets, exit_code_of_targets, listing_document
 
     path, registries = page_of(values), registries_of(values)
     async with open_file(registries, values) as job:
         found = await assess_targets(
             job.executor, registries.entries, expires_within=values["expires_within"]
         )
-    code = exit_code_of_all(found, check=True)
+    code = exit_code_of_targets(found, check=True)
     write_page(path, listing_document(registries, found, code, job.workspace.scope))
     return code
 

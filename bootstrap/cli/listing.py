@@ -164,8 +164,12 @@ def _show(assessed: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> No
 
 async def list_of_file(values: Mapping[str, Any]) -> int:
     from bootstrap.cli.heartbeat import ticking
-    from bootstrap.engine.health import exit_code_of_all
-    from bootstrap.output.fleet_listing import assess_targets, listing_document, listing_lines
+    from bootstrap.output.fleet_listing import (
+        assess_targets,
+        exit_code_of_targets,
+        listing_document,
+        listing_lines,
+    )
     from bootstrap.output.fleet_results import project_lines
 
     registries = registries_of(values)
@@ -174,7 +178,7 @@ async def list_of_file(values: Mapping[str, Any]) -> int:
             found = await assess_targets(
                 job.executor, registries.entries, expires_within=values["expires_within"]
             )
-    code = exit_code_of_all(found, check=values["check"])
+    code = exit_code_of_targets(found, check=values["check"])
 
     def show() -> None:
         shown = listing_lines(

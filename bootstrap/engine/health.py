@@ -19,7 +19,7 @@ from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model import clock
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, ProblemKind, PullkeyError, problem_of
 from bootstrap.model.key_facts import KeyFacts
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import SECRETLESS
 from bootstrap.plugin.step import State, StepRole, StepStatus
 
@@ -121,8 +121,8 @@ async def _looked_at(
     try:
         found = await _assess(located, verified_pulls, within)
         earlier = await unfinished(journal, located.session)
-    except PullkeyError as error:
-        found.unverified.append(error.what)
+    except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the others are still read
+        found.unverified.append(as_user_error(error).what)
         return found
     finally:
         if located.session is not None:

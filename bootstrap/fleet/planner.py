@@ -142,13 +142,13 @@ class Planner:
         self._rotate = rotate
 
     async def at(self, entry: Entry) -> Planned:
-        """Plan one target; a `PullkeyError` becomes a blocked plan."""
+        """Plan one target; an error becomes a blocked plan, and the other targets continue."""
         if isinstance(entry.provider, Unavailable):
             return blocked(entry, entry.provider.error)
         try:
             return await (self._at_removal(entry) if entry.remove else self._at(entry))
-        except PullkeyError as error:
-            return blocked(entry, error)
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything
+            return blocked(entry, as_user_error(error))
 
     async def _at(self, entry: Entry) -> Planned:
         held = await self._workspace.held(entry)

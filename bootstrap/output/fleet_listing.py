@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.engine.due import due_by_policy, due_on_by_policy
-from bootstrap.engine.health import CredentialHealth, assess
+from bootstrap.engine.health import CredentialHealth, assess, exit_code_of_all
 from bootstrap.engine.unfinished import unfinished
 from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.executor import Executor, each
 from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.workspace import about
-from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, Refused, exit_code_of_many
 from bootstrap.model.schema_version import SCHEMA_VERSION
+from bootstrap.model.text import sentence
 from bootstrap.output.fleet_results import ScopeOf
 from bootstrap.output.json_documents import health_document, left_over_document, moment
 from bootstrap.output.tables import Row, Style, as_table, state_word
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.unavailable import Unavailable
 
 
@@ -33,6 +35,8 @@ class Listed:
     not_seen: list[str] = field(default_factory=list)
     of_gone: Sequence[LeftOver] = ()
     """What earlier runs have left over of a credential that Akka no longer lists."""
+    unread: bool = False
+    """Whether Akka could not be asked for its credential."""
 
     @property
     def state(self) -> str:
@@ -65,8 +69,8 @@ async def assess_targets(
             executor.reporter.at_work(entry, "looking")
             try:
                 return await _assess_target(executor, entry, expires_within)
-            except PullkeyError as error:
-                return Listed(entry, not_seen=[error.what])
+            except Exception as error:  # noqa: BLE001  - an SDK can raise anything
+                return Listed(entry, not_seen=[as_user_error(error).what])
 
     executor.reporter.begin("looking", len(entries))
     with executor.workspace.pool.reading():
@@ -76,7 +80,10 @@ async def assess_targets(
 async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta | None) -> Listed:
     if isinstance(entry.provider, Unavailable):
         raise entry.provider.error
-    held = await executor.workspace.held(entry)
+    try:
+        held = await executor.workspace.held(entry)
+    except PullkeyError as error:
+        return Listed(entry, not_seen=_reasons(error), unread=True)
     if held is None:
         earlier = await unfinished(executor.workspace.journal(entry), None)
         return Listed(
@@ -99,6 +106,20 @@ async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta 
     ):
         found.problems.append(why)  # only the user can replace it
     return Listed(entry, found)
+
+
+def _reasons(error: PullkeyError) -> list[str]:
+    """Why Akka could not be asked, with the fix of each problem that the preflight has found."""
+    if not isinstance(error, Refused):
+        return [error.what]
+    return [f"{sentence(one.what)} {one.fix}".strip() for one in error.problems]
+
+
+def exit_code_of_targets(found: Sequence[Listed], *, check: bool) -> ExitCode:
+    """As `exit_code_of_all`; and where Akka could not be asked, 4, or 3 if that is so for all targets."""
+    if code := exit_code_of_all(found, check=check):
+        return code
+    return exit_code_of_many([ExitCode.REFUSED if one.unread else ExitCode.DONE for one in found])
 
 
 def listing_lines(
