@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 
 import pytest
+from aiohttp import web
 
+from bootstrap.sandbox.registry.answers import Refusal, Scope
 from bootstrap.testing.harness.world import World
+from providers.gitlab.emulator.registry import GitlabPolicy
 from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
 from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens
 from tests.harness.terminal import Terminal
+
+ELSEWHERE = {"PULLKEY_GITLAB_IMAGE": "images.elsewhere.example/acme/shop/checkout:1.0"}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,40 @@ def test_an_address_that_gitlab_has_banned_is_not_a_missing_permission(gitlab: W
     assert "PK-REGISTRY-RATE-LIMITED" in done.err
     assert "the new role" not in done.err  # not waited for
     assert our_tokens(gitlab) == []
+
+
+@pytest.mark.parametrize(
+    "asks",
+    ['Basic realm="registry"', 'Bearer realm="https://images.elsewhere.example/v2/",service="registry"'],
+    ids=["basic", "another token service"],
+)
+def test_the_access_token_goes_to_the_instance_and_not_to_the_registry(
+    gitlab: World, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    """A registry that refuses the instance's token and asks for a login of its own: deploy tokens are created
+    with the access token.
+    """
+    got: list[str] = []
+    challenge = GitlabPolicy.challenge
+
+    def asking(self: GitlabPolicy, request: web.Request, scope: Scope | None, error: str) -> Refusal:
+        if "Authorization" not in request.headers:
+            return challenge(self, request, scope, error)
+        return self.refusal(401, "UNAUTHORIZED", "authentication required", challenge=asks)
+
+    def noted(_: GitlabPolicy, request: web.Request) -> None:
+        header = request.headers.get("Authorization", "")
+        if header.startswith("Basic ") and MAINTAINER_TOKEN in base64.b64decode(header[6:]).decode():
+            got.append(f"{request.host}{request.path}")
+
+    monkeypatch.setattr(GitlabPolicy, "challenge", asking)
+    monkeypatch.setattr(GitlabPolicy, "_may_pull", lambda *_: False)  # of the access token's user
+    monkeypatch.setattr(GitlabPolicy, "admit", noted)
+
+    done = onboard(gitlab, "--gitlab", "https://git.sandbox.example/gitlab", env=ELSEWHERE)
+
+    assert done.code == 0, done.text
+    assert set(got) == {"git.sandbox.example/gitlab/jwt/auth"}
 
 
 def test_no_login_and_no_terminal(gitlab: World) -> None:

@@ -20,13 +20,19 @@ _NAME_LIMIT = 63  # a Kubernetes label, which Akka's resource names are
 
 @dataclass(frozen=True)
 class Credential:
-    """Server, user name and password, and a reference to the key that the password is."""
+    """Server, user name and password, and a reference to the key that the password is.
+
+    Args:
+        token_service: the only URL that may get the password, for a login that is worth more than a pull; ""
+            for the registry and the token service that it names.
+    """
 
     server: str
     username: str
     password: Secret
     link: KeyRef
     expires: dt.datetime | None = field(default=None)
+    token_service: str = ""
 
     @property
     def email(self) -> str:

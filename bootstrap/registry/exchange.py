@@ -111,6 +111,8 @@ async def takes_password(
     Harbor accepts Basic beside the tokens that it asks for, and refuses a wrong password with a challenge for
     Basic: where its token service gives anyone a token, only this tells a wrong password from a valid one.
     """
+    if credential.token_service:
+        return None
     secrets = ExchangeSecrets(credential)
     url = f"https://{probe.host}/v2/"
     answers: list[Answer] = []
@@ -137,6 +139,13 @@ class ExchangeSecrets(Confidential):
         super().__init__()
         self._clean_first = clean
         self.basic = self.add_login(credential.username, credential.password) if credential else ""
+        self._token_service = credential.token_service if credential else ""
+
+    def may_answer(self, challenge: Challenge) -> bool:
+        """Whether the credential may go where a challenge asks for it."""
+        if not self._token_service or challenge.scheme == "none":
+            return True
+        return challenge.scheme == "bearer" and challenge.realm == self._token_service
 
     def clean(self, text: str) -> str:
         return super().clean(self._clean_first(text))
@@ -158,6 +167,8 @@ class Exchange:
     async def pull(self, challenge: Challenge) -> PullAttempt:
         """Answer a challenge, and the one that may follow it."""
         self._answered.add(challenge)
+        if not self._secrets.may_answer(challenge):
+            return messages.not_sent(self._probe.host)
         if challenge.scheme == "none":
             answer = await self._read("")
         elif challenge.scheme == "basic":
@@ -189,6 +200,8 @@ class Exchange:
 
     async def fetch_list(self, challenge: Challenge, path: str, scope: str) -> Answer | None:
         """The answer to a list under `/v2/`; None where the registry gives no token for it."""
+        if not self._secrets.may_answer(challenge):
+            return None
         authorization = self._secrets.basic if challenge.scheme == "basic" else ""
         if challenge.scheme == "bearer":
             token = await self._token(challenge, scope)

@@ -103,6 +103,11 @@ def login_refused(error_text: str, *, identity: bool) -> PullAttempt:
     return PullAttempt(Verdict.IDENTITY_REFUSED if identity else Verdict.NO_GRANT, error_text)
 
 
+def not_sent(host: str) -> PullAttempt:
+    """It asks for a login that is for one token service only."""
+    return PullAttempt(Verdict.UNTRUSTED, f"{host} asks for a login that is not for it")
+
+
 def password_refused(host: str) -> PullAttempt:
     return PullAttempt(Verdict.IDENTITY_REFUSED, f"{host} refuses user name and password")
 

@@ -144,7 +144,8 @@ class GitlabSession(Session):
         if not isinstance(challenge, Challenge) or instance_of(challenge) != gitlab.instance:
             return None
         secret = await gitlab.login.ask(self.context)
-        return Credential(self.target.server, _ANY_USER, secret, KeyRef("", "", ""))
+        nobodys = KeyRef("", "", "")
+        return Credential(self.target.server, _ANY_USER, secret, nobodys, token_service=challenge.realm)
 
     async def diagnose(self, attempt: PullAttempt) -> str:
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
