@@ -22,6 +22,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.world import Result, World
 from tests.kubernetes.reduce import KINDS, VERSIONS
 
@@ -254,23 +255,18 @@ def test_the_hourly_job_has_the_image_and_the_login_of_the_nightly_one(tmp_path:
 
 def example_of(count: int) -> str:
     """The example's file with so many targets, each with an Akka project and a Google project of its own."""
-    file = yaml.safe_load((DEPLOY / "kubernetes" / "example" / "registries.yaml").read_text())
-    (target,) = file["targets"]
-    file["targets"] = [
-        {
-            "provider": target["provider"],
-            "akka-project": f"shop-{number:04}",
-            "server": target["server"].replace("acme-shop", f"acme-shop-{number:04}"),
-        }
-        for number in range(count)
-    ]
-    return yaml.safe_dump(file, sort_keys=False)
+    head, mark, target = (
+        (DEPLOY / "kubernetes" / "example" / "registries.yaml").read_text().partition("  - provider:")
+    )
+    one = (mark + target).replace("acme-shop", "acme-shop-NNNN") + "    akka-project: shop-NNNN\n"
+    return head + "".join(one.replace("NNNN", f"{number:04}") for number in range(count))
 
 
 def test_how_many_targets_a_config_map_holds() -> None:
     """By validation.go: ConfigMap at most 1 MiB of data, annotations at most 256 KiB in all. `kubectl apply`
     writes the whole object as JSON into an annotation.
     """
+    assert len(yaml.safe_load(example_of(3))["targets"]) == 3
     page = (ROOT / "docs" / "kubernetes.md").read_text()
     by_size, by_annotation = (
         int(one.replace(",", "")) for one in re.findall(r"some (\d,\d{3}) targets", page)
@@ -541,8 +537,8 @@ def test_the_hourly_job_pushes_what_list_writes(
     (tmp_path / "registries.yaml").write_text(FILE)
     (tmp_path / "bin").mkdir()
     entry = tmp_path / "bin" / "pullkey-entrypoint"
-    entry.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bootstrap "$@"\n')
-    entry.chmod(0o755)
+    fork_server().program(tmp_path / "bin")
+    entry.symlink_to("pullkey")
     arguments = [one.replace("/etc/pullkey", str(tmp_path)) for one in container["args"]]
 
     def push(**env: str) -> tuple[int, str]:
