@@ -63,9 +63,18 @@ def harbor(world: World, *, public: bool = False, login: bool = True) -> None:
         if public:
             return web.Response(text=MANIFEST, content_type="application/vnd.oci.image.manifest.v1+json")
         answer: web.Response = cloud.manifested(request)
+        if answer.status == 401 and "Authorization" in request.headers:
+            return not_allowed(request)
         return answer
 
     cloud.ping, cloud.token, cloud.manifest = ping, token, manifest
+
+
+def not_allowed(request: web.Request) -> web.Response:
+    """As Harbor refuses what may not be pulled: with a challenge for Basic to whoever sent something."""
+    text = "unauthorized to access repository: shop/checkout, action: pull"
+    asked = 'Basic realm="harbor"' if "Authorization" in request.headers else ""
+    return says(401, "UNAUTHORIZED", text, WWW_Authenticate=asked)
 
 
 class TestHarbor:
@@ -89,9 +98,7 @@ class TestHarbor:
     @pytest.mark.parametrize("login", [True, False])
     def test_a_missing_right_is_no_wrong_password(self, odd: World, login: bool) -> None:
         harbor(odd, login=login)
-        odd.cloud.manifest = lambda _: says(
-            401, "UNAUTHORIZED", "unauthorized to access repository: shop/checkout"
-        )
+        odd.cloud.manifest = not_allowed
         done = onboard(odd)
         assert done.code == 1, done.text
         assert f"{HOST} does not let {USER} pull shop/checkout" in done.err

@@ -159,6 +159,7 @@ class Exchange:
         self._probe = probe
         self._secrets = secrets
         self._answered: set[Challenge] = set()
+        self._has_token = False
 
     @property
     def _is_anonymous(self) -> bool:
@@ -232,6 +233,7 @@ class Exchange:
         if not isinstance(token, str) or not _BEARER_TOKEN.fullmatch(token):
             return messages.no_valid_token()
         self._secrets.add(Secret(token))
+        self._has_token = True
         return token
 
     async def _get_token(self, url: httpx.URL) -> Answer:
@@ -291,7 +293,10 @@ class Exchange:
         if answer.status == 404 and probe.repository:
             return self._not_found(answer)
         if answer.status >= 300:
-            return self._refused(answer, identity=challenge.scheme == "basic" and answer.status == 401)
+            # Harbor asks for Basic wherever it refuses a token, also one that may not pull this repository
+            # (goharbor/harbor, src/server/middleware/v2auth/auth.go, `getChallenge`).
+            by_basic = challenge.scheme == "basic" and not self._has_token
+            return self._refused(answer, identity=by_basic and answer.status == 401)
         if answer.is_page:
             return messages.web_page_for_a_manifest(probe.host)
         if not probe.repository:
