@@ -123,6 +123,16 @@ def test_what_cannot_be_undone_is_told_with_where_to_delete_it(hub: World) -> No
     assert "https://app.docker.com/settings/personal-access-tokens" in left["command"]
 
 
+def test_a_deletion_whose_answer_is_lost_leaves_nothing_over(hub: World) -> None:
+    before = cloud_picture(hub)
+    hub.fault("hub.DeleteAccessToken=lost")
+    hub.fault("akka.docker.add-credentials=403")
+    done = onboard(hub, *LOGIN, "--output", "json")
+    assert done.code == 1, done.text
+    assert cloud_picture(hub) == before
+    assert done.json["left_over"] == []
+
+
 @pytest.fixture
 def orphan(hub: World) -> Any:
     """The token of a run that was killed before it saw the answer."""

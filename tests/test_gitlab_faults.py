@@ -63,3 +63,13 @@ def test_what_cannot_be_undone_is_listed_with_the_command_that_deletes_it(gitlab
     assert f"deploy-token-{token.number}" in left["what"]
     assert left["command"].startswith("curl --fail --request DELETE --header @<(")
     assert left["command"].endswith(f"/deploy_tokens/{token.number}")
+
+
+def test_a_deletion_whose_answer_is_lost_leaves_nothing_over(gitlab: World) -> None:
+    before = tokens_of(gitlab.cloud.state)
+    gitlab.fault("gitlab.DeleteProjectDeployToken=lost")
+    gitlab.fault("akka.docker.add-credentials=403")
+    done = onboard(gitlab, "--output", "json")
+    assert done.code == 1, done.text
+    assert tokens_of(gitlab.cloud.state) == before
+    assert done.json["left_over"] == []

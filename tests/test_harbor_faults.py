@@ -104,6 +104,16 @@ def test_what_cannot_be_undone_is_listed_with_the_command_that_deletes_it(harbor
     )
 
 
+def test_a_deletion_whose_answer_is_lost_leaves_nothing_over(harbor: World) -> None:
+    before = shown(harbor)
+    harbor.fault("harbor.DeleteRobot=lost")
+    harbor.fault("akka.docker.add-credentials=403")
+    done = onboard(harbor, "--output", "json")
+    assert done.code == 1, done.text
+    assert shown(harbor) == before
+    assert done.json["left_over"] == []
+
+
 def test_a_number_that_is_another_accounts_by_now_is_left_alone(harbor: World) -> None:
     """As after a restored backup: Akka's record names a number that somebody else's account has."""
     onboard(harbor)

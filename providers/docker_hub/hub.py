@@ -220,8 +220,10 @@ class Hub:
         await self._read("PATCH", f"{_tokens(organization)}/{key_id}", body={"is_active": on})
 
     async def delete(self, key_id: str, organization: str) -> None:
-        """Delete a token."""
-        await self._read("DELETE", f"{_tokens(organization)}/{key_id}")
+        """Delete a token. Sent once: after a lost answer the next one is "not found", which only the caller
+        can tell from a token that is not shown yet.
+        """
+        await self._send("DELETE", f"{_tokens(organization)}/{key_id}")
 
     async def has_repository(self, path: str) -> bool:
         """Whether the user can see a repository (`GetRepository`)."""

@@ -204,8 +204,10 @@ class Gitlab:
         return new_token(answer.body)
 
     async def delete(self, kind: str, number: int, token: int) -> None:
-        """Delete a deploy token with its row, which the page's "Revoke" would keep."""
-        await self._read("DELETE", f"{kind}s/{number}/deploy_tokens/{token}")
+        """Delete a deploy token with its row, which the page's "Revoke" would keep. Sent once: after a lost
+        answer the next one is "not found", which only the caller can tell from a token that is not shown yet.
+        """
+        await self._send("DELETE", f"{kind}s/{number}/deploy_tokens/{token}")
 
     # -- calls -----------------------------------------------------------------------------------------------
 

@@ -211,7 +211,10 @@ class Harbor:
         return objects.new_robot(reply.body)
 
     async def delete(self, number: int) -> None:
-        await self._read("DELETE", f"/robots/{number}")
+        """Delete a robot account. Sent once: after a lost answer the next one is "not found", which only the
+        caller can tell from an account that is not shown yet.
+        """
+        await self._send("DELETE", f"/robots/{number}", header=await self._authorization())
 
     async def switch(self, robot: Robot, *, on: bool) -> None:
         """Enable or disable a robot account. The change replaces all of it: what is left out is erased, and
