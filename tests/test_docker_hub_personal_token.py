@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.world import World, make_world
-from providers.docker_hub.emulator.seed import USER
+from providers.docker_hub.emulator.seed import PASSWORD, USER
 from providers.docker_hub.emulator.state import Pat
 from tests.harness.docker_hub_state import (
     LOGIN,
@@ -71,6 +71,21 @@ class TestMintedToken:
         assert onboard(hub, *LOGIN).code == 0
         (pat,) = our_pats(hub)
         assert hub.held(NAME).password == pat.text
+
+
+def test_a_token_that_has_expired_is_shown_as_that_and_deleted_once_it_was_replaced(hub: World) -> None:
+    """Docker Hub keeps it, and an organisation may have only so many."""
+    onboard(hub, *LOGIN)
+    (old,) = our_pats(hub)
+    old.expires = hub.running.sandbox.now() - dt.timedelta(hours=1)
+    listed = hub.run("list", NAME, "--secret-stdin", "--check", stdin=PASSWORD)
+    assert listed.code == 5, listed.text
+    assert "has expired" in listed.out
+    assert "deleted" not in listed.out
+    for _ in range(2):
+        rotate = ("rotate", NAME, "--secret-stdin", "--yes", "--overlap", "0")
+        assert hub.run(*rotate, stdin=PASSWORD).code == 0
+    assert old not in our_pats(hub)
 
 
 def test_many_tokens_are_on_many_pages(hub: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -17,6 +17,8 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.testing.harness.world import World
 from providers.docker_hub import provider
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD
+from providers.docker_hub.errors import HubApiError
+from providers.docker_hub.hub import Hub, Login
 from providers.docker_hub.session import DockerHubSession
 from tests.harness.docker_hub_state import (
     LOGIN,
@@ -157,3 +159,21 @@ class TestTheTokenLater:
 
         in_session(hub, monkeypatch, work, password="wrong-password")
         assert hub.calls("hub.CreateAuthToken") == before + 1
+
+
+def test_a_limited_login_is_not_a_refused_one() -> None:
+    """A later target of the same command tries again."""
+    answers = [HubApiError(429, "slow down", retry_after=900.0), None]
+
+    class Limited:
+        context = RunContext(Deadline(9), lambda _: None, lambda _: None)
+
+        async def log_in(self, user: str, secret: Secret) -> Secret:
+            if error := answers.pop(0):
+                raise error
+            return Secret("bearer")
+
+    login, hub = Login("acmebot", Secret(PASSWORD)), cast("Hub", Limited())
+    with pytest.raises(PullkeyError):
+        asyncio.run(login.bearer(hub))
+    assert asyncio.run(login.bearer(hub)).reveal() == "bearer"

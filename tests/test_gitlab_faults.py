@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
+from aiohttp import web
 
 from bootstrap.testing.harness.world import World
+from providers.gitlab.emulator import api
+from providers.gitlab.emulator.pages import page_of
 from tests.harness.gitlab_state import NAME, onboard, our_tokens, tokens_of
 
 
@@ -73,3 +79,25 @@ def test_a_deletion_whose_answer_is_lost_leaves_nothing_over(gitlab: World) -> N
     assert done.code == 1, done.text
     assert tokens_of(gitlab.cloud.state) == before
     assert done.json["left_over"] == []
+
+
+def test_all_pages_are_read_where_a_proxy_drops_the_headers_about_them(
+    gitlab: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stripped(request: web.Request, rows: Sequence[Any]) -> web.Response:
+        answer = page_of(request, rows)
+        for name in [one for one in answer.headers if one.lower().startswith(("x-", "link"))]:
+            del answer.headers[name]
+        return answer
+
+    monkeypatch.setattr(api, "page_of", stripped)
+    state = gitlab.cloud.state
+    for number in range(250):
+        state.add_deploy_token(state.projects["acme/shop"], f"of others {number}", "read_registry")
+    gitlab.fault("gitlab.CreateProjectDeployToken=lost")
+
+    done = onboard(gitlab)
+
+    assert done.code == 0, done.text
+    (token,) = our_tokens(gitlab)
+    assert gitlab.held(NAME).password == token.text

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
 
+from bootstrap.model.deadline import Deadline
+from bootstrap.model.errors import PullkeyError
+from bootstrap.model.secret import Secret
+from bootstrap.plugin.context import RunContext
 from bootstrap.testing.harness.world import World
 from providers.harbor.emulator.seed import HOST, PASSWORD, pull_from
+from providers.harbor.errors import HarborApiError
+from providers.harbor.login import Login
+from providers.harbor.messages_login import login_failed
 from tests.harness.harbor_state import NAME, add_creator, later, onboard, our_robots, shown, state_of
 from tests.harness.terminal import Terminal
 
@@ -235,3 +243,18 @@ def test_an_account_of_the_system_takes_a_system_administrator(harbor: World) ->
     state_of(harbor).projects[2].members["jo"] = "projectAdmin"
     assert "is not a system administrator" in refused(harbor, "--project", "shop,press")
     assert "is not a system administrator" in refused(harbor, "--level", "system")
+
+
+def test_a_limited_login_is_not_a_refused_one() -> None:
+    """A later target of the same command tries again."""
+    answers = [login_failed("jo", HOST, HarborApiError(429, "slow down", retry_after=900.0)), None]
+
+    async def attempt(_: Secret) -> None:
+        if error := answers.pop(0):
+            raise error
+
+    login = Login(HOST, "jo", Secret(PASSWORD))
+    context = RunContext(Deadline(9), lambda _: None, lambda _: None)
+    with pytest.raises(PullkeyError):
+        asyncio.run(login.authorization(context, attempt))
+    assert asyncio.run(login.authorization(context, attempt)).reveal().startswith("Basic ")

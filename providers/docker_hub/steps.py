@@ -161,10 +161,6 @@ class CreatedToken(KeyResource[Token, NewToken]):
         with as_sentence(f"show the token {key_id}"):
             return await self.read(key_id)
 
-    async def facts(self, key_id: str) -> KeyFacts | None:
-        found = await super().facts(key_id)
-        return None if found is None or found.expired else found
-
     def facts_of(self, shown: Token) -> KeyFacts:
         return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=not shown.active)
 

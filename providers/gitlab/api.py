@@ -167,8 +167,10 @@ class Gitlab:
             if not isinstance(answer.body, list):
                 raise GitlabApiError(0, "the answer is not a list of deploy tokens")
             found += [deploy_token(one) for one in answer.body]
-            following = answer.headers.get("x-next-page", "")
-            if not following.isdecimal() or int(following) <= page:
+            following = answer.headers.get("x-next-page")
+            if following is None and len(answer.body) == _PAGE_SIZE:
+                following = str(page + 1)  # a proxy does not pass on the header
+            if following is None or not following.isdecimal() or int(following) <= page:
                 return found
             page = int(following)
         return found

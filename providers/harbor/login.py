@@ -14,6 +14,9 @@ from providers.harbor import messages_login as messages
 from providers.harbor.connection import basic
 from providers.harbor.names import ROBOT_PREFIX
 
+_PASSING = (Code.CLOUD_UNAVAILABLE, Code.CLOUD_RATE_LIMITED)
+"""Answers that say nothing about the login."""
+
 
 @dataclass
 class Login:
@@ -84,7 +87,7 @@ class Login:
                 try:
                     await attempt(header)
                 except PullkeyError as error:
-                    if error.code is not Code.CLOUD_UNAVAILABLE:
+                    if error.code not in _PASSING:
                         self.refused = error
                     raise
                 self._tried = True
