@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from bootstrap.testing.harness.world import Result, World
+from tests.harness.command import pullkey
 
 FILE = """version: 1
 defaults: {akka-project: shop}
@@ -194,3 +195,18 @@ def test_a_key_that_is_named_is_of_one_registry(gcr: World, tmp_path: Path) -> N
     assert "0123456789abcdef" not in called
     bash(gcr, script, "undo", f"shop/{CONTAINERS}", KEY_ID="0123456789abcdef", PATH=path)
     assert (tmp_path / "called").read_text().count("keys delete 0123456789abcdef") == 1
+
+
+def test_of_many_that_need_the_same_a_few_are_named(tmp_path: Path) -> None:
+    """One application may serve thousands of targets: each would name all of them."""
+    file = tmp_path / "registries.yaml"
+    targets = [
+        f"  - {{provider: acr, registry: acme{number:02}, akka-project: shop}}" for number in range(30)
+    ]
+    file.write_text("\n".join(["version: 1", "targets:", *targets]) + "\n")
+    done = pullkey("runbook", "-f", str(file))
+    assert done.returncode == 0, done.stderr
+    stays = [line for line in done.stdout.splitlines() if line.startswith("# It stays: ")]
+    assert len(stays) >= 30
+    assert {line.count("shop/") for line in stays} == {8}
+    assert all("and 21 more need it too" in line for line in stays)

@@ -22,12 +22,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.handoff import HandoffStep
-from bootstrap.engine.journal import Journal
+from bootstrap.engine.journal import Journal, journal_of
 from bootstrap.engine.recovery import Recovery
 from bootstrap.engine.reporter import quiet
 from bootstrap.engine.transaction import Transaction
+from bootstrap.files.private_directory import PrivateDirectory
 from bootstrap.model.errors import ProviderFault, PullkeyError, UsageProblem
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.step import Done, Intent, Script, Step, StepStatus
@@ -479,3 +481,40 @@ def test_a_record_that_changes_while_it_is_written_can_be_read(
     lost = one.left_behind()
     assert lost is not None
     assert [it.step for it in lost.entries] == ["key", "grant"]
+
+
+def test_the_records_of_others_are_read_once_for_all_targets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be hundreds, and a journal for each of thousands of targets."""
+    tmp_path.chmod(0o700)
+
+    def left(secret: str) -> None:
+        with (journal := Journal(tmp_path, f"Akka's {secret} of acme/shop", "gcr gcr.io")).locked():
+            journal.begin("0123456789ab", "pullkey")
+            journal.about_to("key", {"key_id": secret})
+
+    for number in range(20):
+        left(f"pull-{number}")
+    reads = []
+    real = PrivateDirectory.read
+
+    def read(self: PrivateDirectory, name: str) -> bytes | None:
+        found = real(self, name)
+        if found is not None:
+            reads.append(name)
+        return found
+
+    monkeypatch.setattr(PrivateDirectory, "read", read)
+
+    def found(secret: str) -> str | None:
+        scope = AkkaScope("shop")
+        record = journal_of(tmp_path, scope, secret, "gcr gcr.io").left_behind()
+        return record.place if record is not None else None
+
+    assert [found(f"other-{number}") for number in range(50)] == [None] * 50
+    assert len(reads) <= 20
+    # One that was written later, by whichever process, is found.
+    left("other-7")
+    assert found("other-7") == "Akka's other-7 of acme/shop"
+    assert found("pull-3") == "Akka's pull-3 of acme/shop"

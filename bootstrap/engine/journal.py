@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.engine import messages_journal as messages
-from bootstrap.files.private_directory import PrivateDirectory, UnsafePlace
+from bootstrap.files.private_directory import PrivateDirectory, Stamp, UnsafePlace
 from bootstrap.model import clock
 from bootstrap.model.errors import LeftOver, PullkeyError
 
@@ -113,8 +113,7 @@ class Journal:
         if former_place and former_place != place and self._has(f"{_name(former_place)}.json"):
             place = former_place
         elif not self._has(f"{_name(place)}.json"):
-            found = (one.place for one in self.all_left_behind(directory) if isinstance(one, Record))
-            place = next(filter(is_place, found), place)
+            place = next(filter(is_place, _places(self._directory)), place)
         name = _name(place)
         self._place = place
         self._file = f"{name}.json"
@@ -338,6 +337,32 @@ def journal_of(directory: Path, scope: AkkaScope, secret_name: str, identity: st
         lambda place: scope.is_place(place, secret_name),
         scope.lock_places(secret_name),
     )
+
+
+_known_places: dict[Path, tuple[Stamp, str]] = {}
+"""The place of each record that was read, by its file: a command for a file of registries has a journal for
+each of thousands of targets, and there may be hundreds of records.
+"""
+
+
+def _places(directory: PrivateDirectory) -> Iterator[str]:
+    """The places of all records that can be read."""
+    try:
+        stamps = directory.stamps()
+    except PullkeyError:
+        return
+    for name, stamp in stamps.items():
+        if not name.endswith(".json") or name.startswith("."):
+            continue
+        known, place = _known_places.get(directory.path / name, (None, ""))
+        if known != stamp:
+            try:
+                record = _read(directory, name)
+            except PullkeyError:
+                continue
+            place = record.place if record is not None else ""
+            _known_places[directory.path / name] = stamp, place
+        yield place
 
 
 def _name(place: str) -> str:

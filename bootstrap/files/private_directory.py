@@ -22,6 +22,8 @@ from pathlib import Path
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import UsageProblem
 
+Stamp = tuple[int, int, int]
+"""Of a file: its inode, the time of its last change, and its size."""
 _MOST_LINKS = 40
 _MOST_BYTES = 10_000_000
 _ANOTHER = "Name another place with PULLKEY_STATE_DIR"
@@ -92,6 +94,21 @@ class PrivateDirectory:
                 return sorted(os.listdir(directory))  # noqa: PTH208  - of a descriptor
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def stamps(self) -> dict[str, Stamp]:
+        """What differs once a file was written again, by the names of its files, sorted; none if it does not
+        exist.
+        """
+        found = {}
+        try:
+            with self.opened() as directory:
+                for name in sorted(os.listdir(directory)):  # noqa: PTH208  - of a descriptor
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                        found[name] = seen.st_ino, seen.st_mtime_ns, seen.st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return found
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None if it does not exist.

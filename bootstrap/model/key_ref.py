@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bootstrap.model import clock
 from bootstrap.model.text import one_line
@@ -57,6 +58,10 @@ class KeyRef:
     @classmethod
     def parse(cls, email: str) -> KeyRef | None:
         """Parse an e-mail field; None if pullkey did not write it."""
+        return _parsed(email)
+
+    @classmethod
+    def _parse(cls, email: str) -> KeyRef | None:
         local, at, domain = email.strip().partition("@")
         if not at or not domain or "@" in domain:
             return None
@@ -73,6 +78,12 @@ class KeyRef:
         if not plus and dot and len(local) == 40 and _KEY_ID.match(local):
             return cls(name, local, rest)
         return None
+
+
+@lru_cache(maxsize=16_384)
+def _parsed(email: str) -> KeyRef | None:
+    """As `KeyRef.parse`: each of thousands of targets reads all records of its project."""
+    return KeyRef._parse(email)  # noqa: SLF001  - its other half
 
 
 def why_not_found_again(ref: KeyRef, *, replaced: bool = True) -> str:

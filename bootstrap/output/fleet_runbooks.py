@@ -26,6 +26,9 @@ from bootstrap.plugin.step import Done, Script, Step, StepRole, StepStatus
 # Steps that belong to one target even if their commands look the same: only the shell knows their values.
 _OF_ONE = (StepRole.KEY, "handshake", "handoff")
 
+_MOST_OTHERS = 8
+"""How many of the others are named: one application may serve thousands of targets."""
+
 
 class _Kept(Step):
     """A step whose result is kept when its target is undone, since another target needs it too."""
@@ -46,12 +49,10 @@ class _Kept(Step):
 
     def script(self) -> Script:
         script = self._step.script()
-        told = [
-            (
-                f"# It stays: {', '.join(self._others)} need{'s' * (len(self._others) == 1)} it too. "
-                "Once none does:"
-            )
-        ]
+        shown = ", ".join(self._others[:_MOST_OTHERS])
+        rest = len(self._others) - _MOST_OTHERS
+        others = f"{shown} and {rest} more" if rest > 0 else shown
+        told = [f"# It stays: {others} need{'s' * (len(self._others) == 1)} it too. Once none does:"]
         return replace(script, undo="\n".join([*told, *(f"#   {line}" for line in script.undo.splitlines())]))
 
 
