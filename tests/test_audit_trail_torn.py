@@ -9,13 +9,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bootstrap.akka.scope import AkkaScope
+from bootstrap.cli.file_work import _end
 from bootstrap.engine.audit_chain import verify
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.audit_sinks import AuditFile
+from bootstrap.fleet.registries import Registries
 from bootstrap.model.change import Change
 from bootstrap.model.errors import UsageProblem
 from bootstrap.testing.harness.world import World
@@ -153,3 +157,43 @@ def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
     assert "Registered " in done.stderr
     assert f"Not all changes could be written to {path}: File too large." in done.stderr
     assert gcr.names() == [NAME]
+
+
+def test_the_lines_are_synced_before_the_result_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems report only then that there was no room: a full quota on NFS, for example."""
+    synced, full = [], False
+
+    def fsync(descriptor: int) -> None:
+        synced.append(descriptor)
+        if full:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    file = AuditFile(tmp_path / "audit.jsonl")
+    trail = Trail(file, "pullkey")
+    _record(trail, "one")
+    assert synced == []
+    trail.sync()
+    assert (synced, trail.lost) == ([file.descriptor], "")
+    full = True
+    trail.close()
+    assert trail.lost == os.strerror(errno.EDQUOT)
+
+    full = False
+    job: Any = SimpleNamespace(
+        registries=Registries("it"),
+        workspace=SimpleNamespace(
+            scope=lambda entry: entry.scope,
+            assembly=SimpleNamespace(trail=Trail.open(tmp_path / "audit.jsonl", "pullkey")),
+        ),
+        as_json=False,
+        values={},
+    )
+    reported = []
+    job.values["deliver"] = lambda _ends, complete: reported.append(complete)
+    _end(job, "apply", [])
+    full = True
+    _end(job, "apply", [])
+    assert reported == [True, False]

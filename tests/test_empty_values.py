@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cli.command_table import COMMANDS, command_of
+from bootstrap.cli.options import OUTPUT, click_option
 from bootstrap.testing.harness.world import World
 from tests.harness.command import pullkey
 
@@ -85,3 +87,12 @@ def test_the_projects_that_there_are_end_their_sentence(gcr: World) -> None:
     done = gcr.run("list", "--akka-project", "nothing-like-it")
     assert done.code == 3
     assert "There are: billing, shop. Name it with --akka-project" in done.err
+
+
+def test_output_is_one_option_wherever_it_is_text_or_json() -> None:
+    commands = [command_of(name) for name in COMMANDS]
+    options = [one for command in commands for one in command.params if one.name == "output"]
+    plain = [one for one in options if list(getattr(one.type, "choices", ())) == ["text", "json"]]
+    assert len(plain) > 5
+    assert len({getattr(one, "help", "") for one in plain}) == 1
+    assert {type(one) for one in plain} == {type(click_option(OUTPUT))}

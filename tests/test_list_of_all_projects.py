@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from jsonschema import Draft202012Validator
 
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.cli.all_projects import _assessed
+from bootstrap.cli.project_command import ProjectCommand
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.akka_projects import AkkaCredential, AkkaProject
 from bootstrap.testing.harness.world import World
@@ -115,3 +123,28 @@ def test_it_has_the_columns_of_list(gcr: World, word: str) -> None:
     ]
     assert heads[0] == heads[1]
     assert word in heads[0]
+
+
+def test_credentials_of_several_projects_are_read_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most = 0, 0
+
+    async def assess(*_: Any, **__: Any) -> str:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        return "its health"
+
+    monkeypatch.setattr("bootstrap.engine.health.assess", assess)
+    nobody: Any = SimpleNamespace(
+        elsewhere=lambda _: None, journal=lambda *_: None, verified_pulls=None, context=None
+    )
+    command = ProjectCommand(AkkaScope(), nobody, nobody, nobody, nobody, verbose=False)
+    scopes = [AkkaScope(f"team-{number}") for number in range(20)]
+    held = [(scope, [HeldCredential("pull", "r", "u", "e", "OK")] * 2) for scope in scopes]
+    values = {"names": (), "expires_within": None}
+    found = asyncio.run(_assessed(command, held, [], values, None))
+    assert [one.scope for one in found] == scopes
+    assert [len(one.assessed) for one in found] == [2] * 20
+    assert most == 8

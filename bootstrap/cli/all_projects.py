@@ -12,7 +12,14 @@ import click
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
-from bootstrap.cli.listing import Listing, assess_all, left_over_of_gone, style_of_list
+from bootstrap.cli.listing import (
+    AT_ONCE,
+    Listing,
+    assess_all,
+    left_over_of_gone,
+    records_of_left_overs,
+    style_of_list,
+)
 from bootstrap.cli.listing_output import show_listing
 from bootstrap.cli.project_command import ProjectCommand, open_project
 from bootstrap.cli.secrets import asker, check_one_service
@@ -26,8 +33,6 @@ from bootstrap.plugin.retry import read_twice
 if TYPE_CHECKING:
     from bootstrap.akka.cli import AkkaCli
     from bootstrap.model.secret import Secret
-
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -107,8 +112,8 @@ async def _assessed(
     Raises:
         UsageProblem: no project has a credential of a given name, or a secret is for more than one service.
     """
-    names = values["names"]
-    gone = {scope: left_over_of_gone(scope, [one.name for one in listed]) for scope, listed in held}
+    names, records = values["names"], records_of_left_overs()
+    gone = {scope: left_over_of_gone(scope, [one.name for one in listed], records) for scope, listed in held}
     known = [
         *(one.name for _, listed in held for one in listed),
         *(name for one in gone.values() for name in one),
@@ -116,20 +121,22 @@ async def _assessed(
     _check_names(names, known, not_read)
     chosen = [(scope, [one for one in listed if not names or one.name in names]) for scope, listed in held]
     check_one_service(secret, (one for _, credentials in chosen for one in credentials))
-    found = []
-    for scope, credentials in chosen:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def of(scope: AkkaScope, credentials: Sequence[HeldCredential]) -> Listing:
         of_project = replace(command, scope=scope, akka=command.akka.elsewhere(scope))
         left = [one for name, items in gone[scope].items() if name in (names or gone[scope]) for one in items]
-        assessed = await assess_all(of_project, credentials, values["expires_within"])
-        found.append(Listing(scope, assessed, left))
-    return found
+        assessed = await assess_all(of_project, credentials, values["expires_within"], room)
+        return Listing(scope, assessed, left)
+
+    return list(await asyncio.gather(*(of(scope, credentials) for scope, credentials in chosen)))
 
 
 async def _credentials(
     akka: AkkaCli, scopes: Sequence[AkkaScope], names: Sequence[str]
 ) -> list[list[HeldCredential] | PullkeyError]:
     """The credentials of each project, or the error. Read twice if a name is in none: replicas lag."""
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(AT_ONCE)
     answers: list[list[HeldCredential] | PullkeyError] = []
 
     async def of(scope: AkkaScope) -> list[HeldCredential] | PullkeyError:

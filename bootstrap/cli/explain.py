@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from bootstrap.cli import messages
+from bootstrap.cli.options import OUTPUT, with_options
 from bootstrap.model.codes import Code, Explanation, explanations, find
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.text import did_you_mean
@@ -34,14 +35,7 @@ class _CodeType(click.ParamType[str]):
 
 @click.command()
 @click.argument("code", required=False, default="", type=_CodeType())
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="PULLKEY_OUTPUT",
-    help="What goes to stdout.",
-)
+@with_options(OUTPUT)
 def explain(code: str, output: str) -> None:
     """Explain the code of a problem or error: its cause, how to fix it, and who can. Without a code, list all
     of them.

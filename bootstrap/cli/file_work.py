@@ -306,6 +306,8 @@ def _end(job: FileJob, command: str, ended: Sequence[TargetResult]) -> int:
     name, scope = job.registries.name, job.workspace.scope
     ends = [end_of(one, file=name, scope=scope, as_json=job.as_json) for one in ended]
     trail = job.workspace.assembly.trail
+    if trail is not None:
+        trail.sync()
     complete = trail is None or not trail.lost
     if (deliver := job.values.get("deliver")) is not None:
         deliver(ends, complete)

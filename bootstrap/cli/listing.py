@@ -19,13 +19,16 @@ from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.output.terminal import say, width_of
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bootstrap.akka.scope import AkkaScope
     from bootstrap.engine.health import CredentialHealth
+    from bootstrap.engine.journal import Record
     from bootstrap.model.akka_record import HeldCredential
     from bootstrap.model.secret import Secret
 
 
-_AT_ONCE = 8
+AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,27 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         return Listing(command.scope, assessed, left)
 
 
-def left_over_of_gone(scope: AkkaScope, listed: Sequence[str]) -> Mapping[str, Sequence[LeftOver]]:
-    """What earlier runs on this machine have left over of credentials that Akka does not list, by name."""
+def records_of_left_overs() -> list[Record]:
+    """The records of earlier runs on this machine that have left something over."""
     from bootstrap.engine.journal import Journal
     from bootstrap.model.settings import state_directory
 
+    found = Journal.all_left_behind(state_directory())
+    return [one for one in found if not isinstance(one, PullkeyError) and one.left_over]
+
+
+def left_over_of_gone(
+    scope: AkkaScope, listed: Sequence[str], records: Sequence[Record] | None = None
+) -> Mapping[str, Sequence[LeftOver]]:
+    """What earlier runs on this machine have left over of credentials that Akka does not list, by name.
+
+    Args:
+        scope: the project.
+        listed: the names that Akka lists in it.
+        records: of `records_of_left_overs`, if they were read.
+    """
     found = {}
-    for record in Journal.all_left_behind(state_directory()):
-        if isinstance(record, PullkeyError) or not record.left_over:
-            continue
+    for record in records_of_left_overs() if records is None else records:
         name = scope.secret_at(record.place)
         if name and name not in listed:
             found[name] = record.left_over
@@ -104,15 +119,25 @@ async def list_of_project(values: Mapping[str, Any], secret: Secret | None) -> i
 
 
 async def assess_all(
-    command: ProjectCommand, chosen: Sequence[HeldCredential], within: Any
+    command: ProjectCommand,
+    chosen: Sequence[HeldCredential],
+    within: Any,
+    room: asyncio.Semaphore | None = None,
 ) -> list[CredentialHealth]:
-    """The health of each credential, read in parallel; one that fails does not stop the others."""
+    """The health of each credential, read in parallel; one that fails does not stop the others.
+
+    Args:
+        command: for the project.
+        chosen: its credentials.
+        within: the time within which an expiry is a problem.
+        room: for those that are read in parallel, where it is shared with other projects.
+    """
     import asyncio
 
     from bootstrap.engine.health import assess
     from bootstrap.engine.locate import find
 
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = room or asyncio.Semaphore(AT_ONCE)
 
     async def look(held: HeldCredential) -> Any:
         journal = command.assembly.journal(command.scope, held.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootstrap.cli.json_output import print_document
+from bootstrap.cli.options import OUTPUT, with_options
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import painted, say
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="PULLKEY_OUTPUT",
-    help="What goes to stdout.",
-)
+@with_options(OUTPUT)
 def providers(output: str) -> int:
     """List the installed providers: the registries that each is for, its package, and what is wrong with it.
     Exit 5 if one of them cannot be used.

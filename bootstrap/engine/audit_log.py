@@ -101,7 +101,15 @@ class Trail:
             # The change itself is done; the missing line is reported at the end.
             self.lost = self.lost or error.strerror or "it could not be written"
 
+    def sync(self) -> None:
+        """Have the lines so far outlast a crash of the machine."""
+        try:
+            self.sink.sync()
+        except OSError as error:
+            self.lost = self.lost or error.strerror or "it could not be synced"
+
     def close(self) -> None:
+        self.sync()
         self.sink.close()
 
 

@@ -28,6 +28,13 @@ class Sink(Protocol):
             OSError: it could not be written.
         """
 
+    def sync(self) -> None:
+        """Have the lines so far outlast a crash of the machine.
+
+        Raises:
+            OSError: they may not.
+        """
+
     def close(self) -> None: ...
 
 
@@ -46,6 +53,9 @@ class AuditStream:
         line = line_of(fields, self._prev, ascii_only=True)
         self._emit(line)
         self._prev = hash_of(line)
+
+    def sync(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -77,6 +87,11 @@ class AuditFile:
             # A line that a full disk has torn ends here; this one must be whole.
             _write_all(self.descriptor, line if ended else b"\n" + line)
 
+    def sync(self) -> None:
+        # Not after each line: thousands of targets write tens of thousands, each of which the run would wait
+        # for. Some file systems report only here that there was no room for a line.
+        os.fsync(self.descriptor)
+
     def close(self) -> None:
         os.close(self.descriptor)
 
@@ -88,6 +103,8 @@ class AuditFile:
             # Unlocks the renamed file. If there can be no new one, the renamed one takes this line too.
             with contextlib.suppress(UsageProblem):
                 renamed, self.descriptor = self.descriptor, self._open()
+                with contextlib.suppress(OSError):
+                    os.fsync(renamed)
                 os.close(renamed)
                 locked = self._lock()
         try:

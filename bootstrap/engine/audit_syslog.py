@@ -71,6 +71,9 @@ class AuditSyslog:
         self._daemon.send(head.encode() + line)
         self._prev = hash_of(line)
 
+    def sync(self) -> None:
+        pass
+
     def close(self) -> None:
         self._daemon.close()
 
