@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from google.type import expr_pb2
@@ -27,6 +28,10 @@ from providers.gcr.target import GcrTarget
 from tests.harness.concurrent_change import meanwhile
 from tests.harness.google_shop import HOST, PUBLIC, Shop, in_command, new_shop, with_session
 from tests.harness.google_state import READER
+
+PERIMETER = (
+    "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: VQQnKfXtZ16NH"
+)
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +256,19 @@ class TestLocating:
             shop.locate(held)
         shop.grant(other.repositories["europe-west1", "base"], READER, shop.account.member)
         assert shop.locate(held).project == other.id
+
+    def test_a_project_that_the_name_may_mean_is_passed_over_behind_a_perimeter(self, shop: Shop) -> None:
+        shop.world.fault(f"resourcemanager.GetProject=403;message={quote(PERIMETER)}*9")
+        shop.repository.policy = type(shop.repository.policy)()  # no role decides
+        target = shop.locate(shop.held())
+        assert (target.project, target.repository) == (shop.project.id, "containers")
+
+    def test_a_perimeter_is_named_where_nothing_else_fits(self, shop: Shop) -> None:
+        shop.world.fault(f"resourcemanager.GetProject=403;message={quote(PERIMETER)}*9")
+        shop.repository.policy = type(shop.repository.policy)()
+        with pytest.raises(PullkeyError, match="vpcServiceControlsUniqueIdentifier") as error:
+            shop.locate(shop.held("europe-west1-docker-pkg-dev-another-project-containers"))
+        assert "VPC Service Controls forbid the call" in error.value.fix
 
     def test_nothing_that_fits(self, shop: Shop) -> None:
         shop.repository.policy = type(shop.repository.policy)()

@@ -94,6 +94,8 @@ class _Search:
         self._host = host_of(held.server)
         self._location = location_of(self._host)
         self._facts = facts
+        self._passed_over: list[GoogleApiError] = []
+        """Why Google shows nothing of projects that the name only may mean."""
 
     async def target(self, image: str | None, impersonate: str) -> GcrTarget:
         place, path, reference = (
@@ -148,6 +150,8 @@ class _Search:
         likely = both or derived or granted or self._deleted_place()
         if len(likely) == 1:
             return likely[0]
+        if not likely and self._passed_over:
+            raise self._passed_over[0]
         if not likely:
             raise messages_locate.repository_unknown(
                 self._name, self._host, self._email, _listed(projects), self._how_to_name_image()
@@ -160,7 +164,24 @@ class _Search:
     async def _each(
         self, ask: Callable[[str], Awaitable[list[Place]]], projects: Sequence[str]
     ) -> list[Place]:
-        return [place for found in await asyncio.gather(*map(ask, projects)) for place in found]
+        async def unless_blocked(project: str) -> list[Place]:
+            try:
+                return await ask(project)
+            except GoogleApiError as error:
+                self._pass_over(project, error)
+                return []
+
+        return [place for found in await asyncio.gather(*map(unless_blocked, projects)) for place in found]
+
+    def _pass_over(self, project: str, error: GoogleApiError) -> None:
+        """Note that a project is not looked at, since no permission on it would remove the refusal.
+
+        Raises:
+            GoogleApiError: it is the account's own, or the error is another.
+        """
+        if project == self._own or not error.obstacle:
+            raise error
+        self._passed_over.append(error)
 
     def _name_after_host(self) -> str:
         """The secret's name after the host; "" for a name that was not derived from the host."""
@@ -177,9 +198,9 @@ class _Search:
         try:
             return await self._facts.project_state(project)() == "ACTIVE"
         except GoogleApiError as error:
-            if error.no_such_project:
-                return False
-            raise
+            if not error.no_such_project:
+                self._pass_over(project, error)
+            return False
 
     async def _derived_places(self, project: str) -> list[Place]:
         """The places in a project from which this secret's name would be derived."""
