@@ -5,8 +5,9 @@ No exception of an SDK leaves its client module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed
@@ -38,17 +39,23 @@ class ApiError(Exception):
         """What to do about a TLS certificate that does not verify; "" if that is not the error. Nothing was
         sent then, and another try would end alike.
         """
+        self.page_from = ""
+        """The host whose web page came in place of an answer: that of a proxy, or a network's login page.
+        "" if none came. Another try would end alike.
+        """
 
     @property
     def summary(self) -> str:
         """The API's error code (or the status) and text, in one line."""
+        if self.page_from:
+            return self.message
         named = self.code or (str(self.status) if self.status else "no answer")
         return f"{named}, {one_line(self.message)}" if self.message else named
 
     @property
     def fix(self) -> str:
         """What to do: log in, ask for a permission; "" if one can only wait."""
-        return self.certificate_fix
+        return page_fix(self.page_from) if self.page_from else self.certificate_fix
 
     @property
     def missing(self) -> bool:
@@ -85,6 +92,8 @@ class ApiError(Exception):
         """What kind of problem it is, as far as the status tells."""
         if self.certificate_fix:
             return Code.REGISTRY_CERTIFICATE
+        if self.page_from:
+            return Code.REGISTRY_ANSWER
         if self.rate_limited:
             return Code.CLOUD_RATE_LIMITED
         if self.unanswered:
@@ -92,6 +101,28 @@ class ApiError(Exception):
         if self.unauthenticated:
             return Code.LOGIN_REFUSED
         return Code.MISSING_PERMISSION if self.forbidden else Code.CLOUD_REFUSED
+
+
+E = TypeVar("E", bound=ApiError)
+
+
+def answered_by_page(failed: E, host: str) -> E:
+    """An error without an answer as one that says that a web page came from a host."""
+    failed.message, failed.page_from = f"a web page came from {host} in place of an answer", host
+    return failed
+
+
+def is_web_page(headers: Mapping[str, str], body: bytes = b"") -> bool:
+    """Whether an answer is a web page: no API sends one, but a proxy in between may."""
+    return headers.get("Content-Type", "").lower().startswith("text/html") or body.lstrip().startswith(b"<")
+
+
+def page_fix(host: str) -> str:
+    """What to do about a web page that came from a host in place of an answer."""
+    return (
+        f"A proxy or the login page of a network has answered in place of {host}, or it is another kind of "
+        f"server: open https://{host} in a browser on this machine, and check HTTPS_PROXY and NO_PROXY"
+    )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, answered_by_page, is_web_page
 from bootstrap.plugin.http import not_connected
 from bootstrap.plugin.retry import Delay, retry_while
 
@@ -64,7 +64,7 @@ def busy_delay(error: Exception, *, busy: str, limited: str) -> Delay | None:
         busy: the line to show if the API is busy or does not answer.
         limited: the same of a rate limit.
     """
-    if not isinstance(error, ApiError) or not error.busy:
+    if not isinstance(error, ApiError) or not error.busy or error.page_from:
         return None
     if error.rate_limited:
         at_most = _MAX_UNSPECIFIED_WAIT_SECONDS if error.retry_after is None else None
@@ -171,8 +171,10 @@ class RestClient:
         try:
             body = parse_json(content) if content.strip() else None
         except Unreadable:
+            # The request may have been carried out.
+            if good and is_web_page(response.headers, content):
+                raise answered_by_page(self.error(0, ""), urlsplit(self.url).netloc) from None
             if good:
-                # The request may have been carried out.
                 raise self.error(0, "the answer is not JSON") from None
             text = content[:_MAX_ERROR_CHARACTERS].decode(errors="replace")
         reply = Reply(response.status_code, body, response.headers, text)

@@ -5,9 +5,11 @@ than a run may.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from bootstrap.model.deadline import Deadline
-from providers.acr.errors import is_page, retry_after
+from bootstrap.plugin.errors import answered_by_page, is_web_page
+from providers.acr.errors import AzureApiError, retry_after
 
 _RETRIES = 3
 _LONGEST_PAUSE_SECONDS = 60.0  # half of what a call may take
@@ -17,13 +19,13 @@ def no_web_page() -> Any:
     """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
     have one.
     """
-    from azure.core.exceptions import ServiceResponseError
     from azure.core.pipeline.policies import SansIOHTTPPolicy
 
     class NoWebPage(SansIOHTTPPolicy[Any, Any]):
         def on_response(self, request: Any, response: Any) -> None:
-            if is_page(response.http_response.headers):
-                raise ServiceResponseError("a web page came instead of an answer")
+            page = is_web_page(response.http_response.headers)
+            if page and response.http_response.status_code < 500:
+                raise answered_by_page(AzureApiError(0, "", ""), urlsplit(request.http_request.url).netloc)
 
     return NoWebPage()
 

@@ -165,11 +165,6 @@ _OF_ANOTHER_TENANT = (
 )
 
 
-def is_page(headers: Mapping[str, str]) -> bool:
-    """Whether an answer is a web page: neither API sends one, but a proxy in between may."""
-    return headers.get("Content-Type", "").lower().startswith("text/html")
-
-
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of an answer's Retry-After header; None without a valid one."""
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
@@ -197,7 +192,7 @@ def refused(error: ApiError, doing: str) -> StepFailed:
     if error.unanswered:
         return StepFailed(
             f"Azure did not answer the request to {doing}: {error.summary}",
-            fix="Run it again in a few minutes.",
+            fix=error.fix or "Run it again in a few minutes.",
             code=error.problem_code,
         )
     if error.unauthenticated:

@@ -16,9 +16,10 @@ import stamina
 
 from bootstrap.model import clock
 from bootstrap.model.deadline import Deadline
+from bootstrap.plugin.errors import answered_by_page, is_web_page
 from bootstrap.plugin.http import httpx, new_client, not_connected
 from providers.acr.cache import Facts
-from providers.acr.errors import AzureApiError, NoToken, is_page, retry_after, traced
+from providers.acr.errors import AzureApiError, NoToken, retry_after, traced
 from providers.acr.login import Login
 
 T = TypeVar("T")
@@ -175,8 +176,8 @@ async def _no_web_page(response: httpx.Response) -> None:
     """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
     have one.
     """
-    if is_page(response.headers):
-        raise httpx.RemoteProtocolError("a web page came instead of an answer", request=response.request)
+    if is_web_page(response.headers) and response.status_code < 500:
+        raise answered_by_page(AzureApiError(0, "", ""), response.url.netloc.decode())
 
 
 def _reads_in_time(deadline: Deadline) -> Any:
@@ -204,4 +205,6 @@ def _call_refused(error: Any) -> AzureApiError:
 
 
 def _comes_again(error: Exception) -> bool:
-    return isinstance(error, AzureApiError) and (error.status == 0 or error.status in (500, 502))
+    if not isinstance(error, AzureApiError) or error.page_from:
+        return False
+    return error.status == 0 or error.status in (500, 502)

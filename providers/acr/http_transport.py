@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from azure.core.configuration import ConnectionConfiguration
 from azure.core.exceptions import (
+    ClientAuthenticationError,
     DecodeError,
     HttpResponseError,
     ServiceRequestError,
@@ -25,6 +27,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from bootstrap.plugin.errors import ApiError, answered_by_page, is_web_page
 from bootstrap.plugin.http import httpx, new_client
 
 _CONNECT_SECONDS = 10
@@ -97,6 +100,23 @@ class HttpxTransport(AsyncHttpTransport[Any, Any]):
 
 def _text_of(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+class LoginTransport(HttpxTransport):
+    """The transport of the SDK's credentials, which read whatever comes with a good status."""
+
+    async def send(self, request: Any, **options: Any) -> Response:
+        """As `HttpxTransport.send`.
+
+        Raises:
+            ClientAuthenticationError: a web page came, as a proxy or a network's login page sends it. The SDK
+                sends a request again after any other error.
+        """
+        answer = await super().send(request, **options)
+        if is_web_page(answer.headers) and answer.status_code < 300:
+            host = urlsplit(request.url).netloc
+            raise ClientAuthenticationError(answered_by_page(ApiError(0, ""), host).message)
+        return answer
 
 
 class Response(AsyncHttpResponse):

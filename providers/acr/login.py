@@ -186,9 +186,9 @@ def _transport() -> dict[str, Any]:
     """The option of the SDK's credentials for our transport. Service Fabric's managed identity has a
     certificate of its own, which only the SDK's transport accepts.
     """
-    from providers.acr.http_transport import HttpxTransport
+    from providers.acr.http_transport import LoginTransport
 
-    return {} if os.environ.get("IDENTITY_SERVER_THUMBPRINT") else {"transport": HttpxTransport()}
+    return {} if os.environ.get("IDENTITY_SERVER_THUMBPRINT") else {"transport": LoginTransport()}
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from bootstrap.model.text import one_line
+from bootstrap.plugin.errors import page_fix
 
 _MEMBER = re.compile(r"^\s*(\w+Credential): (.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"AADSTS(\d+)")
@@ -44,6 +45,8 @@ _EXPIRED_FEDERATION = "700024"
 # OpenSSL's words, those of Python, and az's ("Certificate verification failed. This typically happens when
 # using Azure CLI behind a proxy that intercepts traffic with a self-signed certificate").
 _CERTIFICATE = re.compile(r"certificate[ _]verif", re.IGNORECASE)
+# `HttpxTransport`'s words, in those of the credential that has sent the request.
+_PAGE = re.compile(r"a web page came from (\S+) in place of an answer")
 # The SDK's texts where a program took longer than it may; and how to see what that program does.
 _SLOW = {
     "Timed out waiting for Azure CLI": "az account get-access-token",
@@ -114,6 +117,8 @@ def _is_unanswered(error: Exception, summary: str) -> bool:
 
 
 def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
+    if (page := _PAGE.search(text)) is not None:
+        return page_fix(page[1])
     if _CERTIFICATE.search(text):
         return (
             "If the authority is your company's, or that of a proxy that inspects TLS, name its certificate "

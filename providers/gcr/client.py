@@ -137,11 +137,7 @@ class GoogleClient:
 
         def busy(error: BaseException) -> bool:
             text = str(getattr(error, "message", ""))
-            return (
-                isinstance(error, passing)
-                and _retry_info(error) is None
-                and not (errors.is_refused_login(text) or errors.is_refused_certificate(text))
-            )
+            return isinstance(error, passing) and _retry_info(error) is None and not errors.is_final(text)
 
         retry = retry_async.AsyncRetry(predicate=busy, initial=0.3, maximum=5.0, timeout=READ_SECONDS)
         return {"retry": retry, "timeout": READ_SECONDS}

@@ -117,6 +117,14 @@ _OWN_AUTHORITY = (
     "in each of GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, since Google's "
     "libraries read all three"
 )
+# gRPC's words for a connection that is no HTTP/2: a proxy that inspects TLS does not offer it
+# (grpc/grpc#23172), or the login page of a network or another server has answered.
+_NOT_GRPC = re.compile(r"missing selected ALPN property|Failed parsing HTTP/2|http2 header with status: 3")
+_THROUGH_PROXY: Final = (
+    "A proxy or the login page of a network has answered in place of Google, or the proxy does not pass "
+    "HTTP/2 through, which Google's libraries need: open https://console.cloud.google.com in a browser on "
+    "this machine, and have *.googleapis.com passed through the proxy as it is, or named in NO_PROXY"
+)
 _UNANSWERED = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN", "CANCELLED")
 
 
@@ -161,10 +169,14 @@ class GoogleApiError(ApiError):
         self.lagging = lagging
         if is_refused_certificate(message):
             self.certificate_fix = _OWN_AUTHORITY
+        elif _NOT_GRPC.search(message):
+            self.page_from = "Google"
 
     @property
     def summary(self) -> str:
         """Google's code and text, in one line."""
+        if self.page_from:
+            return f"what answers is not Google's API: {one_line(self.message, 400)}"
         return f"{self.code}, {one_line(self.message or 'without a message', 400)}"
 
     @property
@@ -186,7 +198,7 @@ class GoogleApiError(ApiError):
 
     @property
     def busy(self) -> bool:
-        if self.certificate_fix:
+        if self.certificate_fix or self.page_from:
             return False
         return self.code in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or self.rate_limited
 
@@ -274,6 +286,8 @@ class GoogleApiError(ApiError):
     def problem_code(self) -> Code:
         if self.certificate_fix:
             return Code.REGISTRY_CERTIFICATE
+        if self.page_from:
+            return Code.REGISTRY_ANSWER
         if self.disabled_service:
             return Code.API_DISABLED
         if self.obstacle:
@@ -318,6 +332,11 @@ def is_refused_login(message: str) -> bool:
 def is_refused_certificate(message: str) -> bool:
     """Whether the text is that of a TLS certificate which does not verify: nothing was sent."""
     return "CERTIFICATE_VERIFY_FAILED" in message or "certificate verify failed" in message
+
+
+def is_final(message: str) -> bool:
+    """Whether the text is of a call that was not sent, and that another try would not send either."""
+    return is_refused_login(message) or is_refused_certificate(message) or bool(_NOT_GRPC.search(message))
 
 
 def lagging(what: str) -> GoogleApiError:
@@ -380,6 +399,8 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
     """As `GoogleApiError.fix`; `permission` is what the call takes, for errors that do not name it."""
     if error.certificate_fix:
         return error.certificate_fix
+    if error.page_from:
+        return _THROUGH_PROXY
     if error.unauthenticated:
         return login_fix()
     if error.needs_quota_project:

@@ -17,6 +17,7 @@ from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
 from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.errors import ApiError, answered_by_page, is_web_page
 from providers.gcr import messages
 from providers.gcr.errors import NoLogin, is_refused_certificate, said_in
 from providers.gcr.key_file_login import key_file_login
@@ -34,6 +35,7 @@ _APIS = (
     "SERVICEUSAGE",
 )
 _REFRESH_SECONDS = 30.0
+_PAGE = re.compile(r"a web page came from (\S+) in place of an answer")
 
 
 # "... API has not been used in project 1 before or it is disabled. Enable it by visiting
@@ -60,6 +62,8 @@ def _is_unanswered(error: GoogleAuthError) -> bool:
 def _login_refused(error: GoogleAuthError, impersonate: str) -> NoLogin:
     said = said_in(error)
     summary = one_line(said, 400)
+    if page := _PAGE.search(said):
+        return messages.login_answered_by_page(summary, page[1])
     if disabled := _DISABLED.search(said):
         return messages.login_api_disabled(disabled["service"], disabled["project"], summary)
     if "required permission to use project" in said:
@@ -185,6 +189,7 @@ class GoogleLogin:
     def _request(self) -> Any:
         """The transport to Google's token service; notes the time of its answers in `skew`."""
         import google.auth.transport.requests
+        from google.auth.exceptions import RefreshError
 
         inner = google.auth.transport.requests.Request()
 
@@ -193,6 +198,9 @@ class GoogleLogin:
             theirs = time_in_header(answer.headers.get("date", ""))
             if theirs is not None:
                 self.skew = clock.now() - theirs
+            if answer.status < 300 and is_web_page(answer.headers):
+                host = urlsplit(str(options.get("url") or arguments[0])).netloc
+                raise RefreshError(answered_by_page(ApiError(0, ""), host).message)  # type: ignore[no-untyped-call]
             return answer
 
         return call

@@ -12,6 +12,7 @@ from bootstrap.model.errors import (
     StepFailed,
     UsageProblem,
 )
+from bootstrap.plugin.errors import page_fix
 from bootstrap.plugin.step import Notice, StepRole
 from providers.gcr import errors
 from providers.gcr.errors import GoogleApiError, NoLogin
@@ -63,6 +64,12 @@ def quota_project_denied(summary: str) -> NoLogin:
         f"There is no usable Google login ({summary})",
         fix=errors.quota_project_fix(),
         code=Code.LOGIN_MISSING,
+    )
+
+
+def login_answered_by_page(summary: str, host: str) -> NoLogin:
+    return NoLogin(
+        f"There is no usable Google login ({summary})", fix=page_fix(host), code=Code.REGISTRY_ANSWER
     )
 
 

@@ -49,14 +49,16 @@ def server_unreadable(host: str, error: HarborApiError) -> StepFailed:
     if _is_of_another_server(error):
         return StepFailed(
             f"{host} does not answer as Harbor does: {error.summary}",
-            fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`.",
+            fix="Check --registry. Any other registry is onboarded with `pullkey onboard private`."
+            + (f" {error.fix}." if error.page_from else ""),
             code=Code.HARBOR_UNSUITABLE,
         )
     return StepFailed(f"{host} does not answer: {error.summary}", fix=error.fix, code=error.problem_code)
 
 
 def _is_of_another_server(error: HarborApiError) -> bool:
-    return error.missing or (error.status == 0 and ("JSON" in error.message or "Harbor" in error.message))
+    unread = error.page_from or "JSON" in error.message or "Harbor" in error.message
+    return error.missing or (error.status == 0 and bool(unread))
 
 
 def server_too_old(host: str, version: str = "") -> StepFailed:
