@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -317,6 +318,43 @@ def test_a_password_whose_answer_a_killed_run_never_saw_is_removed_by_the_next(a
     assert done.code == 0, done.text
     assert list(shop(acr).tokens[TOKEN].passwords) == ["password1"]
     assert pulls_repository(acr, "checkout")
+
+
+class TestAWidenedScopeMap:
+    """The options that name a credential are those that `onboard` takes."""
+
+    @pytest.fixture
+    def widened(self, acr: World) -> World:
+        assert acr.onboard(*ONLY_CHECKOUT).code == 0
+        shop(acr).scope_maps[TOKEN].actions.append("repositories/team/*/content/read")
+        return acr
+
+    @staticmethod
+    def printed(world: World) -> list[str]:
+        """What `verify` prints to repair a credential whose password was removed."""
+        shop(world).tokens[TOKEN].passwords.clear()
+        found = world.run("verify", NAME)
+        assert found.code == 5, found.text
+        whole = found.err.replace("\\\n", " ")
+        (line,) = [one for one in whole.splitlines() if "pullkey onboard acr" in one]
+        return shlex.split(line)[1:]
+
+    def test_verify_prints_a_command_that_is_accepted(self, widened: World) -> None:
+        words = self.printed(widened)
+        assert words[words.index("--repository") + 1] == "checkout"
+        done = widened.run(*words, "--yes", "--timeout", "20s")
+        assert done.code == 0, done.text
+
+    def test_verify_leaves_room_for_a_name_where_none_is_whole(self, widened: World) -> None:
+        shop(widened).scope_maps[TOKEN].actions.pop(0)
+        words = self.printed(widened)
+        assert words[words.index("--repository") + 1] == "NAME"
+
+    def test_import_writes_what_a_file_takes(self, widened: World, tmp_path: Path) -> None:
+        file = tmp_path / "registries.yaml"
+        assert widened.run("import", "shop", "--to", str(file)).code == 0
+        assert "    repository: checkout\n" in file.read_text()
+        assert widened.run("validate", str(file)).code == 0
 
 
 # -- the scripts ---------------------------------------------------------------------------------------------

@@ -251,7 +251,9 @@ def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str 
     if target is None:
         return found | ({"app-id": held.username.lower()} if is_guid(held.username) else {})
     if target.auth_kind == "token":
-        return found | {"auth-kind": "token", "repository": ",".join(target.repositories)}
+        # `--repository` takes names only, and an administrator may have added wildcards to a scope map.
+        whole = [one for one in target.repositories if not one.endswith("*")]
+        return found | {"auth-kind": "token", "repository": ",".join(whole) or "NAME"}
     if target.app_id:
         found["app-id"] = target.app_id
     elif target.app_name != DEFAULT_APP:
