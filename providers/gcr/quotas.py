@@ -4,6 +4,9 @@ IAM counts by the project that owns the account ("Quotas and limits" of IAM: 600
 project), Resource Manager by the project that the login belongs to ("Quotas and usage limits": "per API
 consumer project", 600 read and 600 write operations a minute). Artifact Registry allows 18,000 writes a
 minute and location, which no file of 10,000 targets reaches.
+
+Not counted: "Service accounts created per minute per project", for which Google's page has no number. Google
+answers with 429 and a RetryInfo of a minute, which a run waits for.
 """
 
 from __future__ import annotations
