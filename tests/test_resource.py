@@ -182,6 +182,8 @@ INTENT: Intent = {"run": "ours"}
         ((LOST, FORBIDDEN), "unanswered", 1, True),
         ((FORBIDDEN, LOST), "unanswered", 1, True),
         ((asyncio.CancelledError(),), "unanswered", 1, True),
+        ((ZeroDivisionError("not foreseen"),), "unanswered", 1, True),
+        ((StepFailed("there is no login"),), "not sent", 0, False),
         ((LOST, None), "created", 1, True),
         ((None,), "created", 0, True),
     ],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.errors import ApiError
 
 
@@ -59,7 +59,10 @@ class Attempt:
             elif self.state is Attempt.State.NOT_SENT:
                 self.state = Attempt.State.REFUSED
             raise
-        except asyncio.CancelledError:
+        except PullkeyError:
+            raise  # said before the request was sent: there is no login
+        except BaseException:
+            # Cut off, or not foreseen: the request may have been sent.
             self._lose()
             raise
         self.state = Attempt.State.CREATED
