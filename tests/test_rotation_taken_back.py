@@ -45,6 +45,23 @@ def test_a_dry_run_says_why_there_is_nothing_to_be_done(gcr: World, replaced: An
     assert f"Key {replaced.id} is deleted, which cannot be taken back" in done.err
 
 
+def test_a_key_that_is_enabled_after_its_grace_period_is_named_and_kept(gcr: World, replaced: Any) -> None:
+    """Nothing shows who has enabled it, or that no run could disable it."""
+    due = ("rotate", NAME, "--due", "--yes")
+    assert "enabled" not in gcr.run(*due).err
+    replaced.disabled = False
+    assert "enabled" not in gcr.run(*due).err
+    gcr.running.clock.advance(25 * 3600)
+    done = gcr.run(*due)
+    assert done.code == 0, done.text
+    assert f"Key {replaced.id}, which was replaced, is enabled after its grace period." in done.err
+    assert f"keys delete {replaced.id}" in done.err
+    assert "enabled again" not in done.text
+    assert not replaced.disabled
+    replaced.disabled = True
+    assert f"Deleted key {replaced.id}" in gcr.run(*due).err
+
+
 def test_without_a_terminal_it_needs_yes(gcr: World, replaced: Any) -> None:
     done = gcr.run("rotate", NAME, "--restore")
     assert done.code == 2, done.text

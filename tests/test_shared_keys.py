@@ -179,19 +179,41 @@ def test_an_identity_recognises_its_key_in_an_email_that_akka_has_cut(
     assert not keys.owns(dataclasses.replace(example, domain="elsewhere.example"))
 
 
-def test_a_rotation_leaves_the_old_key_valid_where_another_project_cannot_be_read_now() -> None:
+@pytest.mark.parametrize("grace", ["0", "1d"])
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "not shared"])
+def test_a_rotation_leaves_the_old_key_to_the_next_run_where_another_project_cannot_be_read_now(
+    grace: str, shared: bool
+) -> None:
     with living("gcr") as life:
         life.onboard()
-        held = copied(life)
+        old = life.link.key_id
+        held = copied(life) if shared else life.world.held(life.name)
         life.world.akka.unavailable = {"billing"}
 
-        done = life.command("rotate", life.name, "--keep-old", "0")
+        done = life.command("rotate", life.name, "--keep-old", grace)
+
+        assert done.code == 6, done.text
+        assert works(life, held), done.text
+        perhaps = "stays valid: perhaps a credential of Akka project billing, which could not be read"
+        assert f"left over: key {old}, which {perhaps}" in done.err
+        assert old in life.world.run("list").text
+
+        life.world.akka.unavailable = set()
+        again = life.command("rotate", life.name, "--due")
+
+        assert again.code == 0, again.text
+        assert works(life, held) is shared
+        assert (f"{'disabled' if grace == '1d' else 'deleted'} key {old}" in again.err) is not shared
+
+
+def test_a_key_that_is_valid_for_its_grace_period_anyway_is_not_left_over() -> None:
+    with living("acr") as life:
+        life.onboard()
+        life.world.akka.unavailable = {"billing"}
+
+        done = life.command("rotate", life.name)
 
         assert done.code == 0, done.text
-        assert works(life, held), done.text
-        assert (
-            "stays valid: perhaps a credential of Akka project billing, which could not be read" in done.err
-        )
 
 
 def test_an_offboarding_is_refused_where_another_project_cannot_be_read_now() -> None:

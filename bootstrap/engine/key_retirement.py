@@ -81,6 +81,8 @@ class DeleteReplacedKey(_ReplacedKeyStep):
     ) -> None:
         super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
+        self.kept_enabled = ""
+        """A notice that the key is valid after its grace period; "" if it is not."""
 
     @property
     def title(self) -> str:
@@ -111,8 +113,10 @@ class DeleteReplacedKey(_ReplacedKeyStep):
         if not grace_over(await self._session.key.facts(link.key_id), self._grace):
             return StepStatus(State.DONE, f"key {link.replaces} is still in its grace period")
         if self._session.key.can_disable and not replaced.disabled and self._grace:
-            # `rotate --restore` has enabled it, so it is needed elsewhere.
-            return StepStatus(State.DONE, f"key {link.replaces} was enabled again, so it is kept")
+            # `rotate --restore` may have enabled it, on any machine; then it is needed elsewhere.
+            command = self._session.key.delete_command(replaces)
+            self.kept_enabled = messages.replaced_key_is_enabled(replaces, command)
+            return StepStatus(State.DONE, f"key {replaces} is enabled, so it is kept")
         return StepStatus(State.MISSING, f"the grace period of key {link.replaces} is over")
 
     def intent(self) -> Intent:
@@ -140,12 +144,15 @@ class RetireReplacedKey(_ReplacedKeyStep):
         *,
         grace: dt.timedelta,
         overlap: dt.timedelta,
+        command: str,
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
     ) -> None:
         super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
         self._overlap = overlap
+        self._command = command
+        """The command of the run, which tries again."""
         self._link: KeyRef | None = None
         self._holder = ""
         """Another credential that has the same key."""
@@ -175,6 +182,11 @@ class RetireReplacedKey(_ReplacedKeyStep):
             self._holder = await self._others_hold(link)
         return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
 
+    @property
+    def _cuts_off(self) -> bool:
+        """Whether the key is disabled or deleted now, and not left valid for its grace period."""
+        return not self._grace or self._session.key.can_disable
+
     def intent(self) -> Intent:
         return {"key_id": self._key_id, "grace": self._grace.total_seconds()}
 
@@ -185,9 +197,12 @@ class RetireReplacedKey(_ReplacedKeyStep):
         try:
             if self._holder and self._link is not None:
                 self._holder = await self._others_hold(self._link, anew=True)
+                if isinstance(self._holder, messages.PerhapsHeld) and self._cuts_off:
+                    left = messages.perhaps_needed_elsewhere(key_id, self._holder, self._command)
+                    return Done(left.what, left_over=left, instead=messages.stays_valid(key_id, self._holder))
                 if self._holder:
                     return _done_saying(messages.stays_valid(key_id, self._holder))
-            if self._overlap and (not self._grace or session.key.can_disable):
+            if self._overlap and self._cuts_off:
                 # A pull that read the old credential from Akka a moment ago still uses it.
                 self._context.tell(messages.old_pulls_get_time(self._overlap.total_seconds()))
                 await self._context.pause(self._overlap.total_seconds())

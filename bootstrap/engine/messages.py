@@ -257,9 +257,15 @@ def stays_valid(key_id: str, holder: str) -> str:
     return f"Key {key_id} stays valid: {holder} has it too"
 
 
-def may_be_held(unread: str) -> str:
+class PerhapsHeld(str):
+    """A credential that may have a key, in words: its project could not be read now."""
+
+    __slots__ = ()
+
+
+def may_be_held(unread: str) -> PerhapsHeld:
     """A credential with the same key may be in a project that could not be read."""
-    return f"perhaps a credential of {unread}, which could not be read,"
+    return PerhapsHeld(f"perhaps a credential of {unread}, which could not be read,")
 
 
 def kept_for_another_run(title: str, key_id: str) -> str:
@@ -290,6 +296,19 @@ def stopped_before_retirement(key_id: str, command: str) -> LeftOver:
     """The run was interrupted after Akka was seen to have the new key."""
     what = f"key {key_id}, which Akka no longer holds: the run was interrupted before it was out of use"
     return LeftOver(what, command)
+
+
+def perhaps_needed_elsewhere(key_id: str, holder: str, command: str) -> LeftOver:
+    """A replaced key that another credential may have; the next run tries again."""
+    return LeftOver(f"key {key_id}, which stays valid: {holder} has it too", command)
+
+
+def replaced_key_is_enabled(key_id: str, command: str) -> str:
+    """A replaced key that is not disabled after its grace period. Nothing shows why."""
+    return (
+        f"Key {key_id}, which was replaced, is enabled after its grace period. It is kept until the next "
+        f"rotation: `rotate --restore` may have enabled it. If nothing needs it: {command}"
+    )
 
 
 def lost_key_kept(key_id: str, error: PullkeyError, command: str) -> str:

@@ -117,6 +117,8 @@ class Run(TargetOperation):
         """
         seen = await self._preflight.examine(self.steps, self._connected)
         statuses = self._noted(seen)
+        if self.clear.kept_enabled:
+            self._notice(self.clear.kept_enabled)
         if seen.findings.problems:
             raise Refused(seen.findings.problems)
         return statuses

@@ -109,6 +109,7 @@ class TargetOperation(Operation):
                     context,
                     grace=options.grace,
                     overlap=options.overlap,
+                    command=options.command,
                     key_pending=key_pending,
                     others_hold=self._others_hold,
                 )
