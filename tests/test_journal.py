@@ -25,11 +25,14 @@ from hypothesis import strategies as st
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.handoff import HandoffStep
-from bootstrap.engine.journal import Journal, journal_of
+from bootstrap.engine.journal import Journal, Record, journal_of
 from bootstrap.engine.recovery import Recovery
 from bootstrap.engine.reporter import quiet
+from bootstrap.engine.result import Result
+from bootstrap.engine.run import Run
 from bootstrap.engine.transaction import Transaction
 from bootstrap.files.private_directory import PrivateDirectory
+from bootstrap.model.codes import Code
 from bootstrap.model.errors import ProviderFault, PullkeyError, UsageProblem
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.step import Done, Intent, Script, Step, StepStatus
@@ -254,17 +257,54 @@ class _Other(Step):
 # -- another version -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["record", "entry"])
-def test_a_record_of_a_later_version_is_left_to_that_version(tmp_path: Path, where: str) -> None:
+HELD = {"name": "n", "server": "s", "username": "u", "email": "e", "status": "OK"}
+LEFT = {"what": "key k", "command": "delete k"}
+
+
+@pytest.mark.parametrize(
+    ("step", "changed"),
+    [
+        ("record", {}),
+        ("key", {"shards": 2}),
+        ("key", {"intent": []}),
+        ("key", {"left": [{**LEFT, "shards": 2}]}),
+        ("key", {"left": [{"what": "key k", "command": None}]}),
+        ("offboard", {"intent": {"held": {**HELD, "shards": 2}}}),
+        ("offboard", {"intent": {"held": {**HELD, "email": None}}}),
+        ("offboard", {"intent": {"credential": HELD}}),
+    ],
+)
+def test_a_record_of_another_version_is_left_to_that_version(
+    tmp_path: Path, step: str, changed: dict[str, Any]
+) -> None:
     journal = Journal(tmp_path, "a place", "gcr gcr.io")
     with journal.locked():
         journal.begin("0123456789ab", "pullkey onboard gcr --image gcr.io/a/b")
-        entry = journal.about_to("key", {})
-        vars(journal.record if where == "record" else entry)["shards"] = 2
-        journal.has_made(entry, {})
+        entry = journal.about_to(step, {"held": HELD})
+        vars(entry).update(changed)
+        vars(journal.record).update({"shards": 2} if step == "record" else {})
+        journal.drop(journal.about_to("grant", {}))
         with pytest.raises(PullkeyError, match="has fields that this version does not know") as raised:
             journal.left_behind()
     assert raised.value.fix.endswith("pullkey onboard gcr --image gcr.io/a/b")
+    assert [type(one) for one in Journal.all_left_behind(tmp_path)] == [PullkeyError]
+
+
+def test_an_error_of_a_provider_in_a_cleanup_is_not_said_to_be_the_journals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def clear_up(*_: Any, **__: Any) -> None:
+        raise KeyError("answer")
+
+    monkeypatch.setattr(Recovery, "clear_up", clear_up)
+    journal = Journal(tmp_path, "a place", "gcr gcr.io")
+    stub: Any = SimpleNamespace(akka=None, reporter=quiet(), result=Result(), _remove_replaced=None)
+    lost = Record(**{**KEPT, "command": "pullkey rotate n"})  # type: ignore[arg-type]
+    with pytest.raises(PullkeyError, match=r"went wrong \(KeyError\), in the cleanup after") as raised:
+        asyncio.run(Run._clear_up(stub, stub, journal, lost, None, secret_name="n", ask=False))
+    assert raised.value.code is Code.UNEXPECTED
+    assert "Run it again with --verbose, and report what it shows. Unless another version" in raised.value.fix
+    assert raised.value.fix.endswith("with that version: pullkey rotate n")
 
 
 def test_a_step_that_this_version_does_not_know_is_not_forgotten(tmp_path: Path) -> None:

@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.engine import messages_journal as messages
 from bootstrap.files.private_directory import PrivateDirectory, Stamp, UnsafePlace
 from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import LeftOver, PullkeyError
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
 
+REMOVAL = "offboard"
+"""The `step` of an entry of a removal (`removal_entry`)."""
 _DIGEST = "sha256"
 _FOLDER = "journal"
 # Lock files stay, three for each target; the journal's own directory is listed by every run.
@@ -53,6 +56,22 @@ class Entry:
     @property
     def left_over(self) -> list[LeftOver]:
         return [LeftOver(**one) for one in self.left]
+
+    @property
+    def held(self) -> HeldCredential:
+        """The record of Akka's that a removal is to remove, from its entry."""
+        return HeldCredential(**self.intent["held"])
+
+    def check(self) -> None:
+        """Check that this version knows what the entry says.
+
+        Raises:
+            TypeError, KeyError: it does not.
+        """
+        texts = [*self.known, *(one for left in self.left_over for one in (left.what, left.command))]
+        texts += vars(self.held).values() if self.step == REMOVAL else []
+        if not all(isinstance(one, str) for one in texts):
+            raise TypeError
 
     def leave(self, *items: LeftOver) -> None:
         """Record left-overs. The entry is kept until a later run has seen that they were deleted."""
@@ -401,7 +420,10 @@ def _read(directory: PrivateDirectory, name: str) -> Record | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise messages.journal_unreadable(directory.path / name) from None
     try:
-        return Record(**{**document, "entries": [Entry(**entry) for entry in document["entries"]]})
+        entries = [Entry(**entry) for entry in document["entries"]]
+        for entry in entries:
+            entry.check()
+        return Record(**{**document, "entries": entries})
     except (TypeError, KeyError):
         command = str(document.get("command") or "")
         raise messages.journal_of_another_version(directory.path / name, "fields", command) from None

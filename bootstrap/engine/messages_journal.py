@@ -7,6 +7,7 @@ from pathlib import Path
 from bootstrap.engine.errors import ForeignJournal, TargetBusy
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import ProviderFault, PullkeyError, UsageProblem
+from bootstrap.model.text import sentence
 
 
 def run_summary(run_id: str, begun: str, *, ended: bool) -> str:
@@ -47,19 +48,20 @@ def journal_unreadable(file: Path) -> PullkeyError:
 
 def journal_of_another_version(file: Path, what: str, command: str) -> PullkeyError:
     """A whole record, of which this version does not know what it means."""
-    return _of_another_version(f"has {what} that this version does not know", file, command)
-
-
-def lost_run_not_cleared(file: Path, error: Exception, command: str) -> PullkeyError:
-    """What a record says could not be used."""
-    return _of_another_version(f"could not be used ({type(error).__name__})", file, command)
-
-
-def _of_another_version(what: str, file: Path, command: str) -> PullkeyError:
     return PullkeyError(
-        f"The journal of an earlier run {what}: {file}",
+        f"The journal of an earlier run has {what} that this version does not know: {file}",
         fix=f"Run it with the version of pullkey, and of the provider, that has written it: {command}",
         code=Code.JOURNAL_UNREADABLE,
+    )
+
+
+def lost_run_not_cleared(file: Path, error: PullkeyError, command: str) -> PullkeyError:
+    """The cleanup ended with an error that is not foreseen. Its journal may be of another version."""
+    return PullkeyError(
+        f"{error.what}, in the cleanup after an earlier run, by its journal {file}",
+        fix=f"{sentence(error.fix)} Unless another version of pullkey, or of the provider, has written that "
+        f"journal: then run it with that version: {command}",
+        code=error.code,
     )
 
 

@@ -190,8 +190,9 @@ class Operation(ABC):
         recovery = Recovery(session, self.akka, secret_name, journal, self.reporter, self._remove_replaced)
         try:
             await recovery.clear_up(lost, held, removing=removing)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise messages_journal.lost_run_not_cleared(journal.path, error, lost.command) from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            shown = as_user_error(error)
+            raise messages_journal.lost_run_not_cleared(journal.path, shown, lost.command) from error
         finally:
             self.result.left_over += recovery.left_over
             self.result.undone += recovery.undone

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bootstrap.akka.record_match import RecordMatch, likeness
-from bootstrap.engine.journal import Entry, Record
+from bootstrap.engine.journal import REMOVAL, Entry, Record
 from bootstrap.model.akka_record import HeldCredential
 
-OFFBOARD = "offboard"
+OFFBOARD = REMOVAL
 """The `step` of such an entry."""
 
 
@@ -20,7 +20,7 @@ def as_intent(held: HeldCredential) -> dict[str, Any]:
 
 def record_in(entry: Entry) -> HeldCredential:
     """The record that an offboarding was to remove."""
-    return HeldCredential(**entry.intent["held"])
+    return entry.held
 
 
 def being_removed(lost: Record | None) -> HeldCredential | None:
