@@ -171,8 +171,11 @@ def main() -> NoReturn:
         code = _show_error(Interrupted("Interrupted", fix=made))
     except Exception as error:  # noqa: BLE001  - unexpected: its text and frames may hold secrets
         from bootstrap.cli import messages
+        from bootstrap.plugin.entry_points import plugin_at_fault
 
-        code = _show_error(messages.unexpected(type(error).__name__, _frame_of(error)))
+        plugin = plugin_at_fault(error)
+        package = plugin.package if plugin is not None else ""
+        code = _show_error(messages.unexpected(type(error).__name__, _frame_of(error), package))
     sys.exit(_with_output(int(code or 0)))
 
 

@@ -283,11 +283,18 @@ def no_terminal_to_choose_registries() -> UsageProblem:
 # -- the process ---------------------------------------------------------------------------------------------
 
 
-def unexpected(kind: str, place: str) -> PullkeyError:
-    """An exception of a class that pullkey does not handle, raised at `MODULE:LINE`."""
+def unexpected(kind: str, place: str, plugin: str = "") -> PullkeyError:
+    """An exception of a class that pullkey does not handle, raised at `MODULE:LINE`.
+
+    Args:
+        kind: its class.
+        place: the module and line.
+        plugin: the distribution of the provider that it has come through, if that is not pullkey's own.
+    """
+    to = f" to the authors of {plugin}" if plugin else ""
     return PullkeyError(
         f"An error that pullkey does not know ({kind} in {place})",
-        fix="Please report it, with the command; `pullkey list` shows what Akka has.",
+        fix=f"Please report it{to}, with the command; `pullkey list` shows what Akka has.",
         code=Code.UNEXPECTED,
     )
 

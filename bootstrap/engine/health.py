@@ -164,7 +164,7 @@ async def _assess(
         elif isinstance(seen, ApiError):
             found.unverified.append(f"{name}: {seen.summary}")
         elif isinstance(seen, Exception):
-            found.unverified.append(f"{name}: {type(seen).__name__}")
+            found.unverified.append(f"{name}: {as_user_error(seen).what}")
         else:
             raise seen
     found.identity = await _identity(located)

@@ -16,6 +16,7 @@ from bootstrap.model.nearest import nearest_or_all
 from bootstrap.model.server import host_of, registry_of
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.context import HeldNow, RunContext, new_run_id
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.provider import Provider, Target
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.unavailable import Unavailable
@@ -116,9 +117,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     except PullkeyError as error:
         located.error = error
     except Exception as error:  # noqa: BLE001  - an SDK can raise anything; show a sentence
-        located.error = PullkeyError(
-            f"The cloud could not be asked ({type(error).__name__})", code=Code.UNEXPECTED
-        )
+        located.error = as_user_error(error)
     return located
 
 

@@ -21,6 +21,7 @@ from bootstrap.plugin import messages
 from bootstrap.plugin.provider import Provider
 
 GROUP = "pullkey.providers"
+_OWN = "pullkey"
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 """A word of commands, and a part of the names of variables."""
 _OPTION = re.compile(r"--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -33,6 +34,12 @@ class Installed:
 
     entry: EntryPoint
     distribution: Distribution
+
+    @property
+    def module(self) -> str:
+        """The module that the entry point names; "" if it is malformed."""
+        match = _ENTRY.fullmatch(self.entry.value)
+        return match["module"] if match is not None else ""
 
     @property
     def package(self) -> str:
@@ -74,9 +81,23 @@ def name_of(thing: object) -> str:
     """The provider that an object belongs to, by its module; else its package."""
     module = type(thing).__module__
     for name, (one, *_) in installed().items():
-        if module == one.entry.module or module.startswith(f"{one.entry.module}."):
+        if one.module and f"{module}.".startswith(f"{one.module}."):
             return name
     return module.partition(".")[0]
+
+
+def plugin_at_fault(error: BaseException) -> Installed | None:
+    """The provider of another distribution that an exception has come through; None if there is none."""
+    modules, trace = [], error.__traceback__
+    while trace is not None:
+        modules.append(str(trace.tb_frame.f_globals.get("__name__", "")))
+        trace = trace.tb_next
+    plugins = [one for of_name in installed().values() for one in of_name if one.distribution.name != _OWN]
+    for module in reversed(modules):
+        for one in plugins:
+            if one.module and f"{module}.".startswith(f"{one.module.rpartition('.')[0] or one.module}."):
+                return one
+    return None
 
 
 def load(name: str) -> Provider:

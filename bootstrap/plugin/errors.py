@@ -141,7 +141,7 @@ def refused_as(refused: Callable[[ApiError, str], PullkeyError], doing: str) -> 
 
 def as_user_error(error: BaseException) -> PullkeyError:
     """One of pullkey's own as it is; an API's in its own words; any other without its text, which may come
-    from anywhere.
+    from anywhere, and with the plugin that it has come through.
 
     `--verbose` shows the traceback of what was not foreseen.
     """
@@ -154,10 +154,16 @@ def as_user_error(error: BaseException) -> PullkeyError:
             code=error.problem_code,
         )
     else:
-        shown = StepFailed(
-            f"Something that pullkey does not expect went wrong ({type(error).__name__})",
-            fix="Run it again with --verbose, and report what it shows.",
-            code=Code.UNEXPECTED,
-        )
+        shown = _unexpected(error)
     shown.__cause__ = error
     return shown
+
+
+def _unexpected(error: BaseException) -> StepFailed:
+    # Late, as all that only an error needs.
+    from bootstrap.plugin import entry_points, messages
+
+    plugin = entry_points.plugin_at_fault(error)
+    if plugin is None:
+        return messages.unexpected(error)
+    return messages.provider_failed(plugin.entry.name, plugin.package, error)

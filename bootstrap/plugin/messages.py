@@ -10,6 +10,26 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed, UsageProblem
 from bootstrap.model.text import did_you_mean, listed, one_line, sentence
 
+# -- an exception that is not foreseen -----------------------------------------------------------------------
+
+
+def unexpected(error: BaseException) -> StepFailed:
+    return StepFailed(
+        f"Something that pullkey does not expect went wrong ({type(error).__name__})",
+        fix="Run it again with --verbose, and report what it shows.",
+        code=Code.UNEXPECTED,
+    )
+
+
+def provider_failed(name: str, package: str, error: BaseException) -> StepFailed:
+    """An exception of a provider that is not pullkey's own."""
+    return StepFailed(
+        f"The provider {one_line(name)!r} of {one_line(package)} failed ({type(error).__name__})",
+        fix=f"Run it again with --verbose, and report what it shows to the authors of {one_line(package)}.",
+        code=Code.UNEXPECTED,
+    )
+
+
 # -- why a provider cannot be used: the end of a sentence ----------------------------------------------------
 
 
