@@ -406,7 +406,12 @@ def write(page: Path, tables: dict[str, list[str]]) -> None:
 
 
 def machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    """What the figures are of: the machine, Python, and the commit."""
+    at = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    measured = f", at {at}" if at else ""
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}{measured}"
 
 
 def main() -> int:
