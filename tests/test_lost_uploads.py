@@ -96,6 +96,19 @@ def test_three_kills_of_a_rotation_leave_no_key_that_a_later_run_does_not_delete
     assert "Delete 3 keys of runs that did not end" in done.err
 
 
+def test_a_key_of_a_project_of_that_name_in_another_context_is_kept(gcr: World, tmp_path: Path) -> None:
+    """The Akka of the context that is named shows no record of it: another one may."""
+    assert gcr.onboard("--key-source", "upload").code == 0
+    theirs = {key.id for key in account(gcr).user_keys()}
+    gcr.forget(NAME)
+    gcr.running.clock.advance(AN_HOUR)
+    there = ("--key-source", "upload", "--akka-context", "default")
+    done = gcr.onboard(*there, env=on_another_machine(tmp_path))
+    assert done.code == 0, done.text
+    assert "runs that did not end" not in done.err
+    assert theirs < {key.id for key in account(gcr).user_keys()}
+
+
 def test_a_target_deletes_what_runs_for_it_left_and_nothing_of_others(gcr: World, tmp_path: Path) -> None:
     file = file_of(tmp_path / "registries.yaml", 3)
     assert gcr.run("apply", "-f", file, "--yes").code == 0

@@ -69,10 +69,16 @@ class AkkaScope:
         return f"Akka's {secret_name} of {where or 'the current project'}"
 
     def place_everywhere(self, secret_name: str) -> str:
-        """The identification of an Akka secret on every machine: by the names that Akka shows; "" without."""
+        """The identification of an Akka secret on every machine: by the names that Akka shows; "" without.
+
+        A context that is named is part of it: what one Akka does not show may be in use in another, which
+        has a project of the same name.
+        """
         if not (self.shown_owner and self.shown_project):
             return ""
-        return " ".join(filter(None, (f"{self.shown_owner}/{self.shown_project}", self.region, secret_name)))
+        context = f"@{self.context}" if self.context else ""
+        named = (f"{self.shown_owner}/{self.shown_project}{context}", self.region, secret_name)
+        return " ".join(filter(None, named))
 
     def lock_places(self, secret_name: str) -> list[str]:
         """The locks of a run for this secret, widest first: the last exclusive, those before it shared.
