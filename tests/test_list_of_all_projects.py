@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from bootstrap.akka.scope import AkkaScope
@@ -87,6 +90,56 @@ def test_projects_of_one_name_are_told_apart_by_their_owners(gcr: World) -> None
     assert [one["username"] for one in gcr.run(*ALL, "--akka-owner", "rival", *JSON).json["credentials"]] == [
         "theirs"
     ]
+
+
+def test_an_import_keeps_the_owner_of_projects_of_one_name(gcr: World, tmp_path: Path) -> None:
+    theirs = AkkaProject("shop", "rival", ("gcp-us-east1",))
+    gcr.akka.projects["theirs"] = theirs
+    mine, other = (
+        AkkaCredential("https://r.example.com/v1/", name, "a@example.com", "x") for name in ("mine", "theirs")
+    )
+    now = gcr.running.sandbox.now()
+    gcr.akka.projects["shop"].put_credential("pull", mine, now)
+    theirs.put_credential("pull", other, now)
+    file = tmp_path / "registries.yaml"
+    done = gcr.run("import", "--all-projects", "--to", str(file), *JSON)
+    assert done.code == 0, done.text
+    found = [(one["akka_owner"], one["akka_project"]) for one in done.json["targets"]]
+    assert found[-2:] == [("acme", "shop"), ("rival", "shop")]
+    assert (None, "billing") in found
+    targets = yaml.safe_load(file.read_text())["targets"]
+    pulls = [one for one in targets if one.get("username") in ("mine", "theirs")]
+    assert [(one["akka-owner"], one["username"]) for one in pulls] == [("acme", "mine"), ("rival", "theirs")]
+    assert "  # Akka project rival/shop\n" in file.read_text()
+    only = gcr.run("import", "--all-projects", "--akka-owner", "rival", *JSON).json["targets"]
+    assert [(one["akka_owner"], one["akka_project"]) for one in only] == [("rival", "shop")]
+
+
+def test_a_context_that_is_named_tells_projects_of_one_name_apart(gcr: World, tmp_path: Path) -> None:
+    """Of a context that is not named, nothing is shown: it is the CLI's own."""
+    assert gcr.onboard("--audit", str(tmp_path / "plain.jsonl")).code == 0
+    there, audit, metrics = ("--akka-context", "default"), tmp_path / "audit.jsonl", tmp_path / "m.prom"
+    rotated = gcr.run("rotate", "--all", "--yes", *there, "--audit", str(audit))
+    assert rotated.code == 0, rotated.text
+    assert "Akka project acme/shop, context default" in rotated.err
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert lines
+    assert {line["akka"]["context"] for line in lines} == {"default"}
+    plain = [json.loads(line) for line in (tmp_path / "plain.jsonl").read_text().splitlines()]
+    assert all("context" not in line["akka"] for line in plain)
+    for everywhere in ((), ("--all-projects",)):
+        document = gcr.run("list", *everywhere, *there, *JSON, "--textfile", str(metrics)).json
+        assert document["akka"]["context"] == "default"
+        samples = [line for line in metrics.read_text().splitlines() if line.startswith("pullkey_")]
+        assert samples
+        assert all('context="default"' in line for line in samples)
+    assert "context" not in gcr.run("list", *JSON).json["akka"]
+    written = gcr.run("import", "shop", *there).out
+    assert "akka-context: default" in written
+    file = tmp_path / "registries.yaml"
+    file.write_text(written)
+    plan = gcr.run("plan", "-f", str(file), *JSON).json
+    assert [(one["action"], one["akka"]["context"]) for one in plan["targets"]] == [("keep", "default")]
 
 
 def test_where_the_cli_has_no_current_project(gcr: World) -> None:

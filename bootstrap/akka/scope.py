@@ -44,9 +44,11 @@ class AkkaScope:
     def label(self) -> str:
         """The project, worded for a sentence: `Akka project acme/shop`."""
         region = f", region {self.region}" if self.region else ""
+        context = f", context {self.context}" if self.context else ""
         if not self.project_name:
-            return f"the Akka CLI's current project{region}"
-        return f"Akka project {'/'.join(filter(None, (self.owner_name, self.project_name)))}{region}"
+            return f"the Akka CLI's current project{region}{context}"
+        named = "/".join(filter(None, (self.owner_name, self.project_name)))
+        return f"Akka project {named}{region}{context}"
 
     @property
     def described(self) -> str:
@@ -55,12 +57,13 @@ class AkkaScope:
         return f"{self.label[:1].upper()}{self.label[1:]}{current}{f', as {self.user}' if self.user else ''}"
 
     def document(self) -> dict[str, str | None]:
-        """The fields for JSON documents and lines of the audit log."""
+        """The fields for JSON documents and lines of the audit log; the context only where one is named."""
         return {
             "project": self.project_name or None,
             "owner": self.owner_name or None,
             "region": self.region or None,
             "user": self.user or None,
+            **({"context": self.context} if self.context else {}),
         }
 
     def place(self, secret_name: str) -> str:

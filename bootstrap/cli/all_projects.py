@@ -78,7 +78,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         return projects_document(
             [(one.scope, one.assessed, one.left_over) for one in found],
             [(one.scope, one.error) for one in not_read],
-            scope=AkkaScope(owner=command.scope.owner, region=command.scope.region, user=user),
+            scope=replace(command.scope, project="", current="", current_owner="", user=user),
             code=code,
         )
 

@@ -71,6 +71,8 @@ def imported_document(
             {
                 "secret_name": one.held.name,
                 "akka_project": one.scope.project or None,
+                "akka_owner": one.scope.owner or None,
+                "akka_context": one.scope.context or None,
                 "provider": str(one.options["provider"]),
                 "server": one.held.server,
                 "missing": one.missing,
@@ -126,6 +128,7 @@ async def _found(held: HeldCredential, scope: AkkaScope, context: RunContext) ->
             ("akka-project", scope.project),
             ("akka-owner", scope.owner),
             ("akka-region", scope.region),
+            ("akka-context", scope.context),
         )
         if value
     }

@@ -12,7 +12,6 @@ from bootstrap.model.schema_version import schema_id
 from bootstrap.output.json_schema_credentials import listing
 from bootstrap.output.json_schema_fleet import ended, imported, listed, of_a_file, pace, planned, validated
 from bootstrap.output.json_schema_parts import (
-    AKKA_SECRET,
     CODE,
     ERROR_OBJECT,
     EXIT_CODE,
@@ -22,6 +21,7 @@ from bootstrap.output.json_schema_parts import (
     TEXT,
     TEXT_OR_NULL,
     TEXTS,
+    akka_with,
     list_of,
     object_of,
 )
@@ -187,7 +187,7 @@ def _codes() -> dict[str, Any]:
 
 def _audit_line() -> dict[str, Any]:
     hashed = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    akka = {**AKKA_SECRET["properties"], "project": {**TEXT, "description": "The Akka project."}}
+    named = {"project": {**TEXT, "description": "The Akka project."}, "secret_name": TEXT}
     return object_of(
         {
             "time": {"type": "string", "format": "date-time"},
@@ -204,7 +204,7 @@ def _audit_line() -> dict[str, Any]:
             },
             "provider": TEXT,
             "registry": TEXT,
-            "akka": object_of(akka),
+            "akka": akka_with(named),
             "step": TEXT,
             "what": TEXT,
             "key_id": TEXT_OR_NULL,

@@ -14,6 +14,7 @@ from bootstrap.output.json_schema_parts import (
     TEXT,
     TEXT_OR_NULL,
     TEXTS,
+    akka_with,
     list_of,
     object_of,
 )
@@ -33,7 +34,7 @@ def listing() -> dict[str, Any]:
                 "more.",
             },
             "projects_not_read": {
-                **list_of(object_of({**AKKA["properties"], "error": ERROR})),
+                **list_of(akka_with({"error": ERROR})),
                 "description": "With `--all-projects`: those that do not show their credentials to this "
                 "login, "
                 "and why.",

@@ -176,6 +176,8 @@ def imported() -> dict[str, Any]:
                     {
                         "secret_name": TEXT,
                         "akka_project": TEXT_OR_NULL,
+                        "akka_owner": {**TEXT_OR_NULL, "description": "null: the project's name is enough."},
+                        "akka_context": {**TEXT_OR_NULL, "description": "The context that was named."},
                         "provider": TEXT,
                         "server": TEXT,
                         "missing": {

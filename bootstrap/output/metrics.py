@@ -97,6 +97,10 @@ def _families(document: Mapping[str, Any], now: dt.datetime) -> Iterator[Metric]
     yield from (info, state, problems, *moments.values())
 
 
+_OF_AKKA = ("project", "owner", "region", "context")
+"""What tells two projects apart: a file of `--textfile` of each context may have the same names."""
+
+
 def _where(document: Mapping[str, Any]) -> dict[str, str]:
     """The labels of what was listed. Two files in one directory of the textfile collector hold different
     series, of which it would drop one otherwise (client_golang: "was collected before with the same name and
@@ -105,7 +109,7 @@ def _where(document: Mapping[str, Any]) -> dict[str, str]:
     if "file" in document:
         return {"file": document["file"]}
     akka = document.get("akka", {})
-    return {name: akka[name] for name in ("project", "owner", "region") if akka.get(name)}
+    return {name: akka[name] for name in _OF_AKKA if akka.get(name)}
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
@@ -117,6 +121,7 @@ def _rows(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], dict[st
             "project": akka["project"],
             "owner": akka["owner"],
             "region": akka["region"],
+            "context": akka.get("context"),
             "name": akka.get("secret_name") or one["name"],
             "provider": one["provider"],
             "registry": one["registry"] or credential.get("server"),

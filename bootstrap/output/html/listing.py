@@ -106,7 +106,8 @@ def _about(document: Mapping[str, Any]) -> str:
         return str(document["file"])
     akka = document["akka"]
     region = f" in {akka['region']}" if akka["region"] else ""
-    return (akka["project"] or "the current Akka project") + region
+    context = f", context {akka['context']}" if akka.get("context") else ""
+    return (akka["project"] or "the current Akka project") + region + context
 
 
 def _total(rows: Sequence[Row]) -> str:
