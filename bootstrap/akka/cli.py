@@ -59,17 +59,29 @@ class AkkaCli(ProjectLookup):
         Raises:
             StepFailed: the CLI did not list them, or in an unknown form.
         """
+        return list(await self._listed(_credentials_in))
+
+    async def credentials_by_region(self) -> list[HeldCredential]:
+        """The project's credentials, in the scope's region or else in all regions: one for each region that
+        shows it, if the CLI shows more than one.
+
+        Raises:
+            StepFailed: the CLI did not list them, or in an unknown form.
+        """
+        return list(await self._listed(_rows_in))
+
+    async def _listed(self, parse: Callable[[str], Sequence[HeldCredential]]) -> Sequence[HeldCredential]:
         scope = [*self.scope.arguments(), *([] if self.scope.region else ["--all-regions"])]
         answer = await self._read(["docker", "list-credentials", *scope, "-o", "json"])
         if answer.code == 0:
             with contextlib.suppress(Unreadable):
-                return list(_credentials_in(answer.out))
+                return parse(answer.out)
         # CLIs before 3.0.4 have no JSON output for it.
         answer = await self._read(["docker", "list-credentials", *scope])
         if answer.code != 0:
             raise messages.command_failed("akka docker list-credentials", answer.error_text)
         if answer.out.strip():
-            return list(_credentials_in(answer.out))
+            return parse(answer.out)
         # The form of an empty list is not published: no output in either form, with exit code 0, counts as
         # one, unless an error was printed.
         if says_why_not(answer.err):
@@ -285,6 +297,16 @@ def _credentials_in(text: str) -> tuple[HeldCredential, ...]:
         Unreadable: the text has no known form.
     """
     return tuple(merge_regions(parse_credentials(text)))
+
+
+@lru_cache(maxsize=1)
+def _rows_in(text: str) -> tuple[HeldCredential, ...]:
+    """The same, one for each region.
+
+    Raises:
+        Unreadable: the text has no known form.
+    """
+    return tuple(parse_credentials(text))
 
 
 def _was_removed(answer: CliAnswer, command: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import is_same_key
@@ -16,17 +17,18 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import KeysInUse
 
 Record = tuple[str, HeldCredential]
-"""The name of the project, with its owner if the current one has the same name; "" for the current one. And
-the record.
+"""The name of the project, with its owner if the current one has the same name, and with the region if the
+command is about another region of it; "" for the current one. And the record.
 """
 Unseen = Callable[[str, PullkeyError], None]
 """Gets the name of a project that could not be read, and why."""
+_Read = Callable[[AkkaCli], Coroutine[Any, Any, Sequence[HeldCredential]]]
 
 
 async def all_records(
     akka: AkkaCli, tell: Callable[[str], None], unseen: Unseen = lambda _name, _error: None
 ) -> list[Record]:
-    """List the credentials of all projects; report the projects that could not be read.
+    """List the credentials of all projects and regions; report the projects that could not be read.
 
     Args:
         akka: for the current project.
@@ -36,20 +38,78 @@ async def all_records(
     Raises:
         PullkeyError: the current project's credentials cannot be read.
     """
-    records = [("", held) for held in await akka.credentials()]
-    for project, answer in await _of_other_projects(akka):
+    own = await akka.credentials()
+    records = [("", held) for held in own]
+    regions, projects = await asyncio.gather(
+        _of_other_regions(akka, own), _of_other_projects(akka, lambda one: one.credentials())
+    )
+    current = akka.resolved.known_as[1]
+    answers: list[tuple[str, Sequence[Record] | PullkeyError]] = [
+        (
+            in_region(current, "its other regions"),
+            regions
+            if isinstance(regions, PullkeyError)
+            else [(in_region(current, held.region), held) for held in regions],
+        )
+    ]
+    for project, answer in projects:
         name = _name_beside(project, akka.resolved)
-        if not isinstance(answer, PullkeyError):
-            records += [(name, held) for held in answer]
+        answers.append(
+            (name, answer if isinstance(answer, PullkeyError) else [(name, held) for held in answer])
+        )
+    for name, found in answers:
+        if not isinstance(found, PullkeyError):
+            records += found
             continue
         what = f"Akka's project {name} has" if name else "other projects of Akka have"
-        tell(f"What {what} could not be seen: {answer.what}.")
-        unseen(_unread(name), answer)
+        tell(f"What {what} could not be seen: {found.what}.")
+        unseen(_unread(name), found)
     return records
 
 
+async def _of_other_regions(
+    akka: AkkaCli, own: Sequence[HeldCredential]
+) -> Sequence[HeldCredential] | PullkeyError:
+    """What the current project has in the regions that the command is not about, or why it cannot be read.
+
+    The CLI's form of a region is not documented: if none is the command's, a row like each of its own is left
+    out.
+    """
+    if not akka.scope.region:
+        return []
+    try:
+        rows = await _in_all_regions(akka).credentials_by_region()
+    except PullkeyError as error:
+        return error
+    others = [row for row in rows if not is_same_region(row.region, akka.scope.region)]
+    if len(others) < len(rows):
+        return others
+    for held in own:
+        same = (
+            row for row in others if replace(row, region="", sync="") == replace(held, region="", sync="")
+        )
+        if (row := next(same, None)) is not None:
+            others.remove(row)
+    return others
+
+
+def _in_all_regions(akka: AkkaCli) -> AkkaCli:
+    return akka.elsewhere(replace(akka.scope, region="")) if akka.scope.region else akka
+
+
+def is_same_region(shown: str, region: str) -> bool:
+    """Whether Akka shows this region, as `NAME` or `projects/ID/regions/NAME`."""
+    return shown.rpartition("/")[2].casefold() == region.rpartition("/")[2].casefold()
+
+
+def in_region(project: str, region: str) -> str:
+    """A project in a region, for a sentence after the word project."""
+    name = region.rpartition("/")[2] or "another region"
+    return f"{project} in {name}".strip()
+
+
 async def _of_other_projects(
-    akka: AkkaCli,
+    akka: AkkaCli, read: _Read
 ) -> list[tuple[AkkaScope, Sequence[HeldCredential] | PullkeyError]]:
     """What each other project has, or why it cannot be read; one entry without a name if they cannot be
     listed.
@@ -59,9 +119,7 @@ async def _of_other_projects(
     except PullkeyError as error:
         return [(AkkaScope(), error)]
     others = [one for one in projects if not _is_same_project(one, own)]
-    answers = await asyncio.gather(
-        *(akka.elsewhere(one).credentials() for one in others), return_exceptions=True
-    )
+    answers = await asyncio.gather(*(read(akka.elsewhere(one)) for one in others), return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException) and not isinstance(answer, PullkeyError):
             raise answer
@@ -99,16 +157,29 @@ def keys_of_links(links: Iterable[KeyRef]) -> set[str]:
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where Akka holds a credential: the project's owner and name, and the credential's name."""
+    """Where Akka holds a credential: the project's owner and name, the credential's name, and the region as
+    Akka shows it.
+    """
 
     owner: str
     project: str
     name: str
+    region: str = ""
 
     @classmethod
-    def of(cls, scope: AkkaScope, name: str) -> Place:
+    def of(cls, scope: AkkaScope, held: HeldCredential) -> Place:
         """The place of a credential in a project, by the names that Akka shows."""
-        return cls(*scope.known_as, name)
+        return cls(*scope.known_as, held.name, held.region)
+
+    def is_of(self, scope: AkkaScope, name: str) -> bool:
+        """Whether it is the credential of this name in a scope, in its region or else in any."""
+        same = (self.owner, self.project, self.name) == (*scope.known_as, name)
+        return same and (not scope.region or is_same_region(self.region, scope.region))
+
+    def label(self, scope: AkkaScope) -> str:
+        """The project for a sentence, with the region if it is the project of a scope for another region."""
+        own = (self.owner, self.project) == scope.known_as and scope.region
+        return in_region(self.project, self.region) if own else self.project
 
 
 @dataclass(frozen=True)
@@ -141,8 +212,10 @@ async def key_holders(akka: AkkaCli) -> KeyHolders:
     Raises:
         PullkeyError: the current project's credentials cannot be read.
     """
-    in_all_regions = akka.elsewhere(replace(akka.scope, region="")) if akka.scope.region else akka
-    current, others = await asyncio.gather(in_all_regions.credentials(), _of_other_projects(akka))
+    current, others = await asyncio.gather(
+        _in_all_regions(akka).credentials_by_region(),
+        _of_other_projects(akka, lambda one: one.credentials_by_region()),
+    )
     by_id: dict[str, list[tuple[KeyRef, Place]]] = {}
     unread = []
     for project, answer in [(await akka.shown(), current), *others]:
@@ -153,7 +226,7 @@ async def key_holders(akka: AkkaCli) -> KeyHolders:
         for held in answer:
             for link in held.links:
                 for key_id in filter(None, (link.key_id, link.replaces)):
-                    by_id.setdefault(key_id.casefold(), []).append((link, Place.of(project, held.name)))
+                    by_id.setdefault(key_id.casefold(), []).append((link, Place.of(project, held)))
     return KeyHolders(by_id, unread)
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import KeyHolders, Place, key_holders, keys_in_use
+from bootstrap.akka.records import KeyHolders, key_holders, keys_in_use
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Journal
@@ -124,8 +124,9 @@ class TargetOperation(Operation):
         if anew:
             holders.invalidate()
         found = await holders()
-        if others := sorted(found.of(link) - {await self._own_place()}):
-            return messages.held_as(others[0].project, others[0].name)
+        scope, name = await self.akka.shown(), self.options.secret_name
+        if others := sorted(one for one in found.of(link) if not one.is_of(scope, name)):
+            return messages.held_as(others[0].label(scope), others[0].name)
         if found.unread:
             holders.invalidate()
             return messages.may_be_held(found.unread[0])
@@ -140,16 +141,13 @@ class TargetOperation(Operation):
             return messages.may_be_in_regions(held.name, held.lagging_regions)
         if holder := await self._others_hold(link, anew=anew):
             return holder
-        own = await self._own_place()
+        scope, name = await self.akka.shown(), self.options.secret_name
         for newer, place in (await self._holders()()).replaced_by(link):
-            if place != own and not grace_over(
+            if not place.is_of(scope, name) and not grace_over(
                 await self.session.key.facts(newer.key_id), self.options.grace or _GRACE
             ):
-                return messages.may_go_back(place.project, place.name)
+                return messages.may_go_back(place.label(scope), place.name)
         return ""
-
-    async def _own_place(self) -> Place:
-        return Place.of(await self.akka.shown(), self.options.secret_name)
 
     def _holders(self) -> AsyncOnce[KeyHolders]:
         return self.context.shared.get(
