@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ class MemoryDirectory:
         return sorted(
             one.removeprefix(prefix) for one in (*disk.files, *disk.locks) if one.startswith(prefix)
         )
+
+    def stamps(self) -> dict[str, tuple[int, int, int]]:
+        """Of each file what differs once it has another content."""
+        files = current().machine.disk.files
+        found = {
+            name: files[f"{self.path}/{name}"] for name in self.names() if f"{self.path}/{name}" in files
+        }
+        return {name: (0, zlib.crc32(data), len(data)) for name, data in found.items()}
 
     def read(self, name: str) -> bytes | None:
         """Read a file; None if it does not exist."""
