@@ -192,3 +192,24 @@ def test_a_group_is_read_without_its_projects(gitlab: World) -> None:
     done = onboard(gitlab, "--group", "acme", given=OWNER_TOKEN, env=NO_IMAGE)
 
     assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("command", ["rotate", "offboard"])
+def test_an_access_token_is_not_sent_to_another_instance_than_the_one_that_was_named(
+    gitlab: World, command: str
+) -> None:
+    """Whoever may write Akka's credentials may name any instance in one."""
+    assert onboard(gitlab).code == 0
+    log = gitlab.running.sandbox.log.calls
+    before = len(log)
+
+    done = gitlab.run(
+        *(command, NAME, "--yes", "--secret-stdin"),
+        stdin=MAINTAINER_TOKEN,
+        env={"PULLKEY_GITLAB": "https://gitlab.acme-own.example"},
+    )
+
+    assert done.code in (1, 3), done.text
+    said = " ".join(done.err.split())
+    assert "the access token is for gitlab.acme-own.example, so it is not sent to gitlab.com" in said
+    assert not [one for one in log[before:] if one.api == "gitlab"]

@@ -258,3 +258,21 @@ def test_a_limited_login_is_not_a_refused_one() -> None:
     with pytest.raises(PullkeyError):
         asyncio.run(login.authorization(context, attempt))
     assert asyncio.run(login.authorization(context, attempt)).reveal().startswith("Basic ")
+
+
+@pytest.mark.parametrize("command", ["rotate", "offboard"])
+def test_a_login_is_not_sent_to_another_harbor_than_the_one_that_was_named(
+    harbor: World, command: str
+) -> None:
+    """Whoever may write Akka's credentials may name any host in one."""
+    assert onboard(harbor).code == 0
+    log = harbor.running.sandbox.log.calls
+    before = len(log)
+    named = {"PULLKEY_HARBOR_REGISTRY": "harbor.acme-own.example"}
+
+    done = later(harbor, command, NAME, **named)
+
+    assert done.code in (1, 3), done.text
+    said = " ".join(done.err.split())
+    assert f"the login is for harbor.acme-own.example, so it is not sent to {HOST}" in said
+    assert not [one for one in log[before:] if one.api == "harbor"]

@@ -69,6 +69,17 @@ def not_gitlab(registry: str) -> StepFailed:
     )
 
 
+def login_for_another(recorded: str, named: str) -> StepFailed:
+    """The user named one instance, and Akka's record, which others may be able to write, another."""
+    return StepFailed(
+        f"The deploy token in Akka is of {recorded}, and the access token is for {named}, so it is not "
+        f"sent to {recorded}",
+        fix=f"If {recorded} is yours, name it in the variable PULLKEY_GITLAB (with https://), and give an "
+        "access token of it",
+        code=Code.GITLAB_HOST,
+    )
+
+
 def instance_changed(registry: str, named: str, recorded: str) -> StepFailed:
     """The registry names another instance than the one in Akka's record."""
     return StepFailed(

@@ -101,6 +101,8 @@ class Place:
 
     async def _find_instance(self) -> str:
         target = self._target
+        if target.login_for:
+            raise messages_login.login_for_another(target.allowed_host, target.login_for)
         if target.gitlab or target.host == SAAS_REGISTRY:
             found = target.gitlab or SAAS
         else:

@@ -46,6 +46,8 @@ class GitlabTarget(Target):
         gitlab: the URL of the instance; "" for the one that the registry names.
         allowed_host: the host of the instance, if the user or Akka's record names it: it may get the access
             token although its owner is not the registry's.
+        login_for: the host of the instance that the user named, if Akka's record is of another one: the
+            access token is for that one, and nobody else gets it.
         login: the access token that was supplied on stdin.
         seen: what GitLab has shown so far: `path`, `number`, `url` of the instance.
     """
@@ -58,6 +60,7 @@ class GitlabTarget(Target):
     reference: str
     gitlab: str = ""
     allowed_host: str = ""
+    login_for: str = ""
     expires_in: dt.timedelta = DEFAULT_LIFETIME
     login: Secret | None = field(default=None, repr=False, compare=False)
     seen: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -110,8 +113,9 @@ class GitlabTarget(Target):
         kind: Kind = "group" if found[1] == "group" else "project"
         host = host_of(held.server)
         gitlab = instance_named(login["gitlab"]) if login.get("gitlab") else ""
+        login_for = ""
         if gitlab and host_of_instance(gitlab) != link.domain:
-            gitlab = ""  # it is of another instance; several credentials are searched for one
+            login_for, gitlab = host_of_instance(gitlab), ""
         if not gitlab and link.domain == host_of_instance(SAAS):
             gitlab = SAAS
         try:
@@ -129,6 +133,7 @@ class GitlabTarget(Target):
             reference=image.reference if image else "",
             gitlab=gitlab,
             allowed_host=link.domain,
+            login_for=login_for,
         )
 
     # -- as `bootstrap.plugin.provider.Target` ---------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.model.akka_record import HeldCredential
@@ -118,7 +119,8 @@ class HarborProvider(Provider):
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
     ) -> HarborTarget:
-        return HarborTarget.held(held, login)
+        target, named = HarborTarget.held(held, login), _configured_host()
+        return target if named in ("", target.host) else replace(target, login_for=named)
 
     def options_of(self, held: HeldCredential, target: HarborTarget | None) -> Mapping[str, str | bool]:
         found: dict[str, str | bool] = {"registry": host_of(held.server)}

@@ -39,14 +39,24 @@ class Harbor:
         user: the user who logs in.
         secret: the password, if it was supplied already.
         has_source: whether a file names the source of the password, so that it is available without a prompt.
+        login_for: another Harbor that the login is for, which is not sent to this one then.
     """
 
     def __init__(
-        self, context: RunContext, host: str, user: str, secret: Secret | None, *, has_source: bool = False
+        self,
+        context: RunContext,
+        host: str,
+        user: str,
+        secret: Secret | None,
+        *,
+        has_source: bool = False,
+        login_for: str = "",
     ) -> None:
         self.context = context
         self.host = host
-        self.login: Login = context.shared.get(("harbor-login", host, user), lambda: Login(host, user))
+        self.login: Login = context.shared.get(
+            ("harbor-login", host, user), lambda: Login(host, user, login_for=login_for)
+        )
         if secret is not None:
             self.login.secret = secret
         self._has_source = has_source

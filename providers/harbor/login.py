@@ -23,6 +23,7 @@ class Login:
     """One login, prompted for at most once a command, however many sessions need it.
 
     Attributes:
+        login_for: another Harbor that the user named: the login is for that one.
         is_robot: whether it is a robot account's.
         is_admin: whether it is a system administrator's, as far as it is known.
     """
@@ -33,6 +34,7 @@ class Login:
     is_robot: bool = False
     is_admin: bool = False
     refused: PullkeyError | None = None
+    login_for: str = ""
     _tried: bool = False
     _source_failed: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -46,7 +48,10 @@ class Login:
         Raises:
             LoginMissing: this run does not prompt.
             UsageProblem: there is no terminal.
+            StepFailed: the login is for another Harbor.
         """
+        if self.login_for:
+            raise messages.login_for_another(self.host, self.login_for)
         if self.secret is None:
             if not self.user:
                 raise messages.login_user_unknown(self.host)
@@ -59,6 +64,8 @@ class Login:
         """Whether the password is known without a prompt: it was supplied, or a file names its source, which
         is read now. One that cannot be read is reported where the login is needed.
         """
+        if self.login_for:
+            return False
         async with self._lock:
             if self.secret is None and has_source and self.user and not self._source_failed:
                 try:

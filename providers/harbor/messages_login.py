@@ -20,6 +20,16 @@ def login_user_unknown(host: str) -> LoginMissing:
     )
 
 
+def login_for_another(recorded: str, named: str) -> StepFailed:
+    """The environment names one Harbor, and Akka's record, which others may be able to write, another."""
+    return StepFailed(
+        f"The robot account in Akka is of {recorded}, and the login is for {named}, so it is not sent to "
+        f"{recorded}",
+        fix=f"If {recorded} is yours, name it in the variable PULLKEY_HARBOR_REGISTRY, and give its login",
+        code=Code.HARBOR_LOGIN_MISSING,
+    )
+
+
 def login_not_supplied(host: str) -> LoginMissing:
     return LoginMissing(f"{host} was not asked: no login was supplied")
 

@@ -34,7 +34,12 @@ class HarborSession(Session):
         self.target = target
         self.context = context
         self.harbor = Harbor(
-            context, target.host, target.user, target.login, has_source=target.login_has_source
+            context,
+            target.host,
+            target.user,
+            target.login,
+            has_source=target.login_has_source,
+            login_for=target.login_for,
         )
         self._preflight = HarborPreflight(self.harbor, target)
         self._image = ImageChoice(self.harbor, target)

@@ -47,6 +47,8 @@ class HarborTarget(Target):
         repository: of the image that verifies the pull; "" if none was named.
         login: the password that was supplied on stdin.
         login_has_source: whether a file names the source of the password.
+        login_for: the Harbor that the environment names, if Akka's record is of another one: the login is for
+            that one, and nobody else gets it.
     """
 
     host: str
@@ -58,6 +60,7 @@ class HarborTarget(Target):
     expires_in: dt.timedelta = DEFAULT_LIFETIME
     login: Secret | None = field(default=None, repr=False, compare=False)
     login_has_source: bool = field(default=False, compare=False)
+    login_for: str = ""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> HarborTarget:
