@@ -5,6 +5,7 @@
     scripts/with-env scripts/benchmark.py --flow gcr --latency 50 --runs 3
     scripts/with-env scripts/benchmark.py --fleet 1 --fleet 100
         many targets from one file, in place of all that
+    scripts/with-env scripts/benchmark.py --fleet 100 --fleet 200 --quota 60
     scripts/with-env scripts/benchmark.py --fleet 10000 --processes 2 --seconds 600
         the memory of all processes of one apply, which is interrupted after that time
     scripts/with-env scripts/benchmark.py --write docs/performance.md  puts the tables into that page
@@ -41,6 +42,8 @@ from bootstrap.__main__ import GC_THRESHOLD  # noqa: E402
 from tests.harness.call_chain import chain, span  # noqa: E402
 
 LATENCIES = (0, 50, 150)
+_IAM_WRITES = "iam.[!glqt]*"
+"""What is neither Get, List, Query nor Test."""
 FLOWS = ("gcr", "acr")
 START = {
     "--help": ["--help"],
@@ -319,6 +322,34 @@ def fleets(sizes: Sequence[int], *, faults: bool) -> Iterator[dict[str, Any]]:
                 }
 
 
+def under_quota(size: int, quota: int) -> dict[str, Any]:
+    """Apply a file of so many targets, those of Google in one project, where IAM lets through so many writes
+    a minute. `times`: the seconds that it took, of those that the quota takes at least.
+    """
+    from bootstrap.sandbox.host import SandboxSettings
+    from tests.harness.fleet_sandbox import fleet
+
+    settings = SandboxSettings(faults=(f"{_IAM_WRITES}=429;above={quota}/60*forever",))
+    with fleet(size, settings, google_projects=1) as (running, path):
+        seconds, _, code = _watched(
+            ["pullkey", "apply", "--yes", "-f", str(path)], {**environment(), **running.environment}
+        )
+        calls = [call for call in running.sandbox.log.calls if call.api == "iam" and call.changes]
+        writes = sum(call.status < 400 for call in calls)
+        # The first ones are let through at once, and as many each time that a minute has passed.
+        least = 60 * ((writes - 1) // quota)
+        return {
+            "targets": size,
+            "quota": f"{quota} writes of IAM a minute and project",
+            "writes": writes,
+            "refused": len(calls) - writes,
+            "exit_code": code,
+            "seconds": round(seconds, 1),
+            "least_seconds": least,
+            "times": round(seconds / least, 2) if least else None,
+        }
+
+
 def in_processes(size: int, processes: int, seconds: float) -> dict[str, Any]:
     """Apply a file of so many targets in processes; interrupt it after so many seconds."""
     from bootstrap.sandbox.host import SandboxSettings
@@ -430,9 +461,14 @@ def main() -> int:
     parser.add_argument(
         "--faults", action="store_true", help="with --fleet: 2 %% of the calls are answered 429 or 503"
     )
+    parser.add_argument("--quota", type=int, metavar="WRITES", help="with --fleet: of IAM, in a minute")
     parser.add_argument("--processes", type=int, help="with --fleet: the memory of one apply in so many")
     parser.add_argument("--seconds", type=float, default=3600.0, help="after which that is interrupted")
     asked = parser.parse_args()
+    if asked.fleet and asked.quota:
+        for size in asked.fleet:
+            print(json.dumps(under_quota(size, asked.quota)))
+        return 0
     if asked.fleet and asked.processes:
         for size in asked.fleet:
             print(json.dumps(in_processes(size, asked.processes, asked.seconds)))

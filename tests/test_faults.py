@@ -41,6 +41,10 @@ def test_slow_has_seconds() -> None:
         "iam.X#=503",
         "iam.X#two=503",
         "iam.X=503;chance=often",
+        "iam.X=429;above=600",
+        "iam.X=429;above=0/60",
+        "iam.X=429;above=600/0",
+        "iam.X=429;above=600/minute",
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_with_the_text_in_it(spec: str) -> None:
@@ -93,3 +97,11 @@ def test_first_that_fits_is_taken() -> None:
 def test_no_text_makes_it_fail_otherwise(text: str) -> None:
     with contextlib.suppress(FaultSyntaxError):
         Fault.parse(text)
+
+
+def test_a_quota_refuses_what_is_above_it_until_its_time_has_passed() -> None:
+    plan = FaultPlan.parse(["iam.Create*=429;above=2/60*forever"])
+    at = [0.0, 1.0, 2.0, 59.0, 60.0, 60.5, 61.0, 121.0]
+    refused = [plan.take("iam", "CreateServiceAccountKey", now) is not None for now in at]
+    assert refused == [False, False, True, True, False, True, False, False]
+    assert plan.take("iam", "GetServiceAccount", 0.0) is None

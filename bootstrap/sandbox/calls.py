@@ -125,7 +125,7 @@ class CallGate:
 
         The body gets the fault, if any, and carries it out, since that depends on the protocol.
         """
-        fault = self.faults.take(api, method)
+        fault = self.faults.take(api, method, self.clock())
         call = Call(
             time=dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat(timespec="milliseconds"),
             api=api,

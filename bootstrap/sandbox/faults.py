@@ -25,7 +25,8 @@ A fault is written `PATTERN[#NUMBER]=ACTION[*TIMES]`:
     are answered normally
   - `slow=SECONDS`: the call is carried out, and the answer is late
 
-  With `;chance=0.5` it hits half of the calls, the same ones in each run.
+  With `;chance=0.5` it hits half of the calls, the same ones in each run. With `;above=600/60` it hits a
+  call that comes when 600 matching ones were let through in the 60 seconds before: a quota.
 
 * `TIMES` is the number of calls to hit (default 1; `*forever` for all).
 """
@@ -35,6 +36,7 @@ from __future__ import annotations
 import fnmatch
 import random
 import re
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -98,9 +100,13 @@ class Fault:
     times: float = 1
     skips: int = 0
     chance: float = 1.0
+    allowed: int = 0
+    """How many calls are let through in any `window` of seconds; 0 if it is no quota."""
+    window: float = 0.0
     taken: int = 0
 
     def __post_init__(self) -> None:
+        self._let_through: deque[float] = deque()
         self._dice = random.Random(self.pattern)  # noqa: S311  - deterministic, for repeatable tests
 
     @classmethod
@@ -138,15 +144,28 @@ class Fault:
                 fault.message = unquote(value)
             elif name == "chance":
                 fault.chance = _number(value, spec)
+            elif name == "above":
+                fault.allowed, fault.window = _quota(value, spec)
             else:
                 raise FaultSyntaxError(
-                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code, message "
-                    "and chance are"
+                    f"{spec!r}: {name!r} is not an option of a fault; retry-after, code, message, "
+                    "chance and above are"
                 )
         return fault
 
     def matches(self, api: str, method: str) -> bool:
         return self.times > 0 and fnmatch.fnmatch(f"{api}.{method}".lower(), self.pattern.lower())
+
+    def allows(self, now: float) -> bool:
+        """Whether a matching call is within the quota; if so, count it. `now`: in seconds."""
+        if not self.allowed:
+            return False
+        while self._let_through and self._let_through[0] <= now - self.window:
+            self._let_through.popleft()
+        if len(self._let_through) >= self.allowed:
+            return False
+        self._let_through.append(now)
+        return True
 
     def hits(self) -> bool:
         """Whether it hits this matching call; if so, count it."""
@@ -167,6 +186,13 @@ def _number(text: str, spec: str) -> float:
         raise FaultSyntaxError(f"{spec!r}: {text!r} is not a number") from None
 
 
+def _quota(text: str, spec: str) -> tuple[int, float]:
+    calls, slash, seconds = text.partition("/")
+    if not (slash and calls.isdecimal() and int(calls) > 0 and _number(seconds, spec) > 0):
+        raise FaultSyntaxError(f"{spec!r}: {text!r} is not of the form CALLS/SECONDS")
+    return int(calls), float(seconds)
+
+
 @dataclass
 class FaultPlan:
     """The faults of one sandbox, in the order in which they were set."""
@@ -180,9 +206,9 @@ class FaultPlan:
     def add(self, spec: str) -> None:
         self.faults.append(Fault.parse(spec))
 
-    def take(self, api: str, method: str) -> Fault | None:
-        """The fault that hits this call, if any; it is counted."""
+    def take(self, api: str, method: str, now: float = 0.0) -> Fault | None:
+        """The fault that hits this call at `now`, in seconds, if any; it is counted."""
         for fault in self.faults:
-            if fault.matches(api, method) and fault.hits():
+            if fault.matches(api, method) and not fault.allows(now) and fault.hits():
                 return fault
         return None

@@ -20,7 +20,9 @@ _PER_ACCOUNT = 8
 
 
 @contextmanager
-def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSandbox, Path]]:
+def fleet(
+    targets: int, settings: SandboxSettings, *, google_projects: int = GOOGLE_PROJECTS
+) -> Iterator[tuple[RunningSandbox, Path]]:
     """A sandbox in which every target can be onboarded; four of five are Google's, the rest Azure's, spread
     evenly.
 
@@ -29,6 +31,7 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
     Args:
         targets: how many.
         settings: of the sandbox.
+        google_projects: over how many projects of Google the targets are spread.
 
     Yields:
         The sandbox, and the file of registries.
@@ -44,7 +47,7 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
         state = google.state
         since = state.now() - dt.timedelta(days=30)
         operator = state.account("operator@acme-admin.iam.gserviceaccount.com").member
-        for number in range(GOOGLE_PROJECTS):
+        for number in range(google_projects):
             project = state.add_project(f"fleet-{number:03}", str(100_000 + number))
             project.policy.grant("roles/owner", operator, since=since)
         _serve_registries(running)
@@ -57,9 +60,9 @@ def fleet(targets: int, settings: SandboxSettings) -> Iterator[tuple[RunningSand
                     f"per-registry, akka-project: {akka_project}, secret-name: acr-{number}}}"
                 )
                 continue
-            project, repository = f"fleet-{number % GOOGLE_PROJECTS:03}", f"repository-{number}"
+            project, repository = f"fleet-{number % google_projects:03}", f"repository-{number}"
             state.add_repository(project, "europe-west1", repository).created = since
-            reader = f"reader-{number // GOOGLE_PROJECTS // _PER_ACCOUNT}"
+            reader = f"reader-{number // google_projects // _PER_ACCOUNT}"
             lines.append(
                 f"  - {{provider: gcr, server: europe-west1-docker.pkg.dev/{project}/{repository}, "
                 f"akka-project: {akka_project}, service-account: {reader}}}"
