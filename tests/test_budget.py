@@ -26,9 +26,10 @@ _LONG = 0.5
 # well, and a second time, before it counts as gone. An onboarding with an image looks at it first: Google
 # takes the login's token; Azure exchanges one, and is asked for deleted applications. Akka is asked for the
 # project's services, beside all else. An offboarding asks for its permissions and for Akka's record once more
-# before the first change, and for keys of other runs before it removes a role and an identity.
+# before the first change, and for keys of other runs before it removes a role and an identity. That Google's
+# account is gone is asked for four times, since Akka's record names it.
 BUDGET: dict[str, dict[str, tuple[int, int]]] = {
-    "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (34, 18), "offboard": (39, 24)},
+    "gcr": {"onboard": (35, 11), "again": (14, 2), "rotate": (34, 18), "offboard": (41, 26)},
     "acr": {"onboard": (34, 15), "again": (15, 4), "rotate": (33, 18), "offboard": (37, 22)},
     "private": {"onboard": (13, 8), "again": (13, 8)},
     "harbor": {"onboard": (38, 22), "again": (18, 10), "rotate": (39, 32), "offboard": (27, 21)},
