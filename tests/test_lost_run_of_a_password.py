@@ -36,6 +36,7 @@ class _Akka:
     """Holds the new password."""
 
     resolved = AkkaScope("shop")
+    scope = resolved
 
     async def credentials(self) -> list[HeldCredential]:
         return [NEW]
