@@ -198,7 +198,7 @@ def test_a_group_is_read_without_its_projects(gitlab: World) -> None:
 def test_an_access_token_is_not_sent_to_another_instance_than_the_one_that_was_named(
     gitlab: World, command: str
 ) -> None:
-    """Whoever may write Akka's credentials may name any instance in one."""
+    """A user who may write Akka's credentials may name any instance in one."""
     assert onboard(gitlab).code == 0
     log = gitlab.running.sandbox.log.calls
     before = len(log)

@@ -264,7 +264,7 @@ def test_a_limited_login_is_not_a_refused_one() -> None:
 def test_a_login_is_not_sent_to_another_harbor_than_the_one_that_was_named(
     harbor: World, command: str
 ) -> None:
-    """Whoever may write Akka's credentials may name any host in one."""
+    """A user who may write Akka's credentials may name any host in one."""
     assert onboard(harbor).code == 0
     log = harbor.running.sandbox.log.calls
     before = len(log)

@@ -71,7 +71,7 @@ def harbor(world: World, *, public: bool = False, login: bool = True) -> None:
 
 
 def not_allowed(request: web.Request) -> web.Response:
-    """As Harbor refuses what may not be pulled: with a challenge for Basic to whoever sent something."""
+    """As Harbor refuses what may not be pulled: with a challenge for Basic where a header was sent."""
     text = "unauthorized to access repository: shop/checkout, action: pull"
     asked = 'Basic realm="harbor"' if "Authorization" in request.headers else ""
     return says(401, "UNAUTHORIZED", text, WWW_Authenticate=asked)

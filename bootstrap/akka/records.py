@@ -43,27 +43,23 @@ async def all_records(
     regions, projects = await asyncio.gather(
         _of_other_regions(akka, own), _of_other_projects(akka, lambda one: one.credentials())
     )
+
+    def not_seen(name: str, error: PullkeyError) -> None:
+        what = f"Akka's project {name} has" if name else "other projects of Akka have"
+        tell(f"What {what} could not be seen: {error.what}.")
+        unseen(_unread(name), error)
+
     current = akka.resolved.known_as[1]
-    answers: list[tuple[str, Sequence[Record] | PullkeyError]] = [
-        (
-            in_region(current, "its other regions"),
-            regions
-            if isinstance(regions, PullkeyError)
-            else [(in_region(current, held.region), held) for held in regions],
-        )
-    ]
+    if isinstance(regions, PullkeyError):
+        not_seen(_in_region(current, "its other regions"), regions)
+    else:
+        records += [(_in_region(current, held.region), held) for held in regions]
     for project, answer in projects:
         name = _name_beside(project, akka.resolved)
-        answers.append(
-            (name, answer if isinstance(answer, PullkeyError) else [(name, held) for held in answer])
-        )
-    for name, found in answers:
-        if not isinstance(found, PullkeyError):
-            records += found
-            continue
-        what = f"Akka's project {name} has" if name else "other projects of Akka have"
-        tell(f"What {what} could not be seen: {found.what}.")
-        unseen(_unread(name), found)
+        if isinstance(answer, PullkeyError):
+            not_seen(name, answer)
+        else:
+            records += [(name, held) for held in answer]
     return records
 
 
@@ -81,7 +77,7 @@ async def _of_other_regions(
         rows = await _in_all_regions(akka).credentials_by_region()
     except PullkeyError as error:
         return error
-    others = [row for row in rows if not is_same_region(row.region, akka.scope.region)]
+    others = [row for row in rows if not _is_same_region(row.region, akka.scope.region)]
     if len(others) < len(rows):
         return others
     for held in own:
@@ -97,12 +93,12 @@ def _in_all_regions(akka: AkkaCli) -> AkkaCli:
     return akka.elsewhere(replace(akka.scope, region="")) if akka.scope.region else akka
 
 
-def is_same_region(shown: str, region: str) -> bool:
+def _is_same_region(shown: str, region: str) -> bool:
     """Whether Akka shows this region, as `NAME` or `projects/ID/regions/NAME`."""
     return shown.rpartition("/")[2].casefold() == region.rpartition("/")[2].casefold()
 
 
-def in_region(project: str, region: str) -> str:
+def _in_region(project: str, region: str) -> str:
     """A project in a region, for a sentence after the word project."""
     name = region.rpartition("/")[2] or "another region"
     return f"{project} in {name}".strip()
@@ -174,12 +170,12 @@ class Place:
     def is_of(self, scope: AkkaScope, name: str) -> bool:
         """Whether it is the credential of this name in a scope, in its region or else in any."""
         same = (self.owner, self.project, self.name) == (*scope.known_as, name)
-        return same and (not scope.region or is_same_region(self.region, scope.region))
+        return same and (not scope.region or _is_same_region(self.region, scope.region))
 
     def label(self, scope: AkkaScope) -> str:
         """The project for a sentence, with the region if it is the project of a scope for another region."""
         own = (self.owner, self.project) == scope.known_as and scope.region
-        return in_region(self.project, self.region) if own else self.project
+        return _in_region(self.project, self.region) if own else self.project
 
 
 @dataclass(frozen=True)

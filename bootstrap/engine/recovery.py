@@ -291,9 +291,9 @@ class Recovery:
         records = [(where, one) for where, one in listed if where or one is not own]
         for entry in held_back:
             left, key_id = entry.left_over, str(entry.known["key_id"])
-            others = self._holders(records, replaced=entry.step == OFFBOARD)
             if unread or (own is not None and _may_show(own, key_id)):
                 continue
+            others = self._holders(records, replaced=entry.step == OFFBOARD)
             entry.leave()
             try:
                 if holder := others.get(key_id):

@@ -13,7 +13,7 @@ from bootstrap.plugin.retry import Delay, retry_while
 
 def busy_delay(error: Exception) -> Delay | None:
     """The delay of a busy or briefly unavailable API; None if the error is a refusal."""
-    if not isinstance(error, ApiError) or not error.busy or error.page_from:
+    if not isinstance(error, ApiError) or not error.passing:
         return None
     return Delay(f"{error.service} is busy or briefly away; trying again.", after=error.retry_after)
 

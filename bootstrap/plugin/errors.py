@@ -88,6 +88,11 @@ class ApiError(Exception):
         return self.unanswered or self.rate_limited
 
     @property
+    def passing(self) -> bool:
+        """Whether it is worth waiting for: busy, and another try may end differently."""
+        return self.busy and not self.page_from
+
+    @property
     def problem_code(self) -> Code:
         """What kind of problem it is, as far as the status tells."""
         if self.certificate_fix:

@@ -64,7 +64,7 @@ def busy_delay(error: Exception, *, busy: str, limited: str) -> Delay | None:
         busy: the line to show if the API is busy or does not answer.
         limited: the same of a rate limit.
     """
-    if not isinstance(error, ApiError) or not error.busy or error.page_from:
+    if not isinstance(error, ApiError) or not error.passing:
         return None
     if error.rate_limited:
         at_most = _MAX_UNSPECIFIED_WAIT_SECONDS if error.retry_after is None else None

@@ -38,7 +38,7 @@ STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up
 
 
 def busy(error: Exception) -> Delay | None:
-    if not isinstance(error, AzureApiError) or not error.busy or error.page_from:
+    if not isinstance(error, AzureApiError) or not error.passing:
         return None
     return Delay(_BUSY, _BUSY_SECONDS, error.retry_after)
 
