@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 pytest.register_assert_rewrite("tests.harness", "bootstrap.testing.harness")
@@ -35,6 +36,9 @@ if TYPE_CHECKING:  # each imports a cloud's SDKs
     from tests.harness.google_sandbox import Google
 
 restore_signals()  # the tests send them
+# How long an example takes depends on what runs beside it.
+hypothesis.settings.register_profile("pullkey")
+hypothesis.settings.load_profile("pullkey")
 
 
 @pytest.fixture

@@ -365,7 +365,7 @@ def test_what_is_too_long_is_refused_and_not_echoed(length: int) -> None:
             refused(ended)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_is_typed_is_written_down_or_refused(data: st.DataObject) -> None:
     """A runbook calls nobody, so that what can be used may be let through."""

@@ -85,7 +85,7 @@ def _mangled(whole: bytes) -> st.SearchStrategy[bytes]:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_that_does_not_say_what_was_written_is_one_sentence(
     data: st.DataObject, tmp_path: Path
@@ -359,7 +359,6 @@ def test_a_directory_that_cannot_be_synced_is_used(tmp_path: Path, monkeypatch: 
 
 @settings(
     max_examples=8,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -369,7 +368,7 @@ def test_a_run_that_finds_such_a_file_changes_nothing(data: st.DataObject, lost:
 
 
 @pytest.mark.full
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_run_that_finds_any_such_file_changes_nothing(
     data: st.DataObject, lost: tuple[Victim, Path]

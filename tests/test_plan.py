@@ -506,5 +506,5 @@ def test_what_is_planned_is_what_is_done_in_azure(azure: Azure) -> None:
 def test_what_is_planned_is_what_is_done_from_anywhere(registry: type[Registry]) -> None:
     run_state_machine_as_test(
         registry,
-        settings=settings(max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=SLOW),
+        settings=settings(max_examples=25, stateful_step_count=12, suppress_health_check=SLOW),
     )

@@ -237,7 +237,7 @@ def test_more_targets_than_an_identity_can_have_keys_are_refused() -> None:
     assert told.startswith("registries.yaml:13:")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -346,7 +346,7 @@ def _takes(document: Any) -> bool:
 SCHEMA = Draft202012Validator(registries_schema())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(_DOCUMENTS)
 def test_the_schema_takes_what_the_parser_takes_and_nothing_else(document: Any) -> None:
     try:
@@ -369,7 +369,7 @@ def _whole(provider: str) -> st.SearchStrategy[dict[str, Any]]:
     return _good(target_fields(provider)).map(lambda values: {"provider": provider, **values})
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(*map(_whole, plugins.names())), min_size=1, max_size=3))
 def test_what_has_the_form_is_understood_or_refused_at_a_place(found: list[dict[str, Any]]) -> None:
     document = {"version": 1, "targets": found}

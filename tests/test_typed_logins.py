@@ -76,7 +76,7 @@ def told(
 FILES = ("--file", "-f", "--save", "--audit", "--handover", "--html", "--to", "--log", "--out")
 
 
-@pytest.mark.parametrize("path", options(), ids=" ".join)
+@pytest.mark.parametrize("path", list(options()), ids=" ".join)
 def test_no_option_shows_it(told: Callable[..., tuple[int, str]], path: tuple[str, ...]) -> None:
     for typed in TYPED:
         *before, option = path
