@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # each imports a cloud's SDKs
 
 restore_signals()  # the tests send them
 # How long an example takes depends on what runs beside it.
-hypothesis.settings.register_profile("pullkey")
+hypothesis.settings.register_profile("pullkey", deadline=None)
 hypothesis.settings.load_profile("pullkey")
 
 
