@@ -26,6 +26,7 @@ SDK_ERRORS = (
 CLIENTS = {
     "providers/gcr/client.py",
     "providers/gcr/login.py",
+    "providers/gcr/login_errors.py",
     "providers/acr/cloud.py",
     "providers/acr/arm_pipeline.py",
     "providers/acr/graph_client.py",

@@ -7,6 +7,7 @@ google.api.ErrorReason.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from pathlib import Path
@@ -207,11 +208,11 @@ def test_a_login_that_names_the_account_itself_is_told_the_role() -> None:
     """A file of type impersonated_service_account, or a workload identity: no option names the account."""
     from google.auth.exceptions import RefreshError
 
-    from providers.gcr.login import _no_login
+    from providers.gcr.login_errors import no_login
 
     said = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
     body = json.dumps({"error": {"code": 403, "message": said, "status": "PERMISSION_DENIED"}}, indent=2)
-    refused = _no_login(RefreshError("Unable to acquire impersonated credentials", body))  # type: ignore[no-untyped-call]
+    refused = no_login(RefreshError("Unable to acquire impersonated credentials", body))  # type: ignore[no-untyped-call]
 
     assert said in refused.what
     assert "roles/iam.serviceAccountTokenCreator" in refused.fix
@@ -236,8 +237,11 @@ def test_the_warning_of_googles_library_is_not_shown(tmp_path: Path, monkeypatch
     def refreshed(*_: Any) -> None:
         pass
 
+    async def log_in() -> None:
+        await GoogleLogin("", Deadline(10)).connect()
+
     monkeypatch.setattr(google.oauth2.credentials.Credentials, "refresh", refreshed)
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        GoogleLogin("", Deadline(10))._log_in()
+        asyncio.run(log_in())
     assert [str(one.message) for one in shown] == []

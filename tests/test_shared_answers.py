@@ -201,14 +201,14 @@ TransportError: Any = exceptions.TransportError
 def _google_login(play_errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> Read:
     import google.auth
 
-    def default() -> tuple[Any, str]:
+    def refresh(*_: Any) -> None:
         if (error := play_errors.pop(0)) is not None:
             raise error
-        return AnonymousCredentials(), "acme-shop"
 
-    monkeypatch.setattr(google.auth, "default", default)
-    monkeypatch.setattr(AnonymousCredentials, "refresh", lambda *_: None)
-    return GoogleLogin("", Deadline(60.0)).connect
+    monkeypatch.setattr(google.auth, "default", lambda: (AnonymousCredentials(), "acme-shop"))
+    monkeypatch.setattr(AnonymousCredentials, "refresh", refresh)
+    # Without time to try it again for the target that asks first.
+    return GoogleLogin("", Deadline(0.0)).connect
 
 
 def _azure_login(play_errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> Read:
@@ -249,7 +249,7 @@ def test_a_clouds_login_that_was_not_answered_is_tried_again(
     log_in = how(answers, monkeypatch)
 
     async def twice() -> None:
-        with pytest.raises(PullkeyError, match="no usable"):
+        with pytest.raises(PullkeyError, match=r"no usable|did not answer"):
             await log_in()
         await log_in()
 

@@ -150,7 +150,8 @@ class Facts:
 def shared_cloud(context: RunContext, impersonate: str) -> GoogleCloud:
     """The login and the connections that the sessions of a command share; closed with `context.shared`."""
     return context.shared.get(
-        ("gcr", impersonate), lambda: GoogleCloud(impersonate, context.trace, context.deadline)
+        ("gcr", impersonate),
+        lambda: GoogleCloud(impersonate, context.trace, context.deadline, context.tell),
     )
 
 

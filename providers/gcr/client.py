@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from bootstrap.model import clock
-from bootstrap.model.deadline import Deadline
+from bootstrap.model.deadline import Deadline, Tell, silent
 from bootstrap.model.settings import endpoint
 from bootstrap.plugin.retry import Delay, retry_while
 from providers.gcr import errors
@@ -35,10 +35,13 @@ class GoogleClient:
         impersonate: e-mail of a service account to act as, or "".
         trace: takes one line per call, without secrets.
         deadline: of the run; no call takes much longer.
+        tell: shows what the login waits for.
     """
 
-    def __init__(self, impersonate: str, trace: Callable[[str], None], deadline: Deadline) -> None:
-        self.login = GoogleLogin(impersonate, deadline)
+    def __init__(
+        self, impersonate: str, trace: Callable[[str], None], deadline: Deadline, tell: Tell = silent
+    ) -> None:
+        self.login = GoogleLogin(impersonate, deadline, tell)
         self._deadline = deadline
         self._trace = trace
         self._clients: list[Any] = []

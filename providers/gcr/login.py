@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from bootstrap.model import clock
 from bootstrap.model.api_times import time_in_header
-from bootstrap.model.deadline import Deadline
+from bootstrap.model.deadline import Deadline, Tell, silent
 from bootstrap.model.secret import Secret
 from bootstrap.model.settings import endpoint
-from bootstrap.model.text import one_line
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.errors import ApiError, answered_by_page, is_web_page
+from bootstrap.plugin.retry import Delay, retry_while
 from providers.gcr import messages
-from providers.gcr.errors import NoLogin, is_refused_certificate, said_in
+from providers.gcr.errors import BUSY, BUSY_SECONDS, NoLogin
 from providers.gcr.key_file_login import key_file_login
-
-if TYPE_CHECKING:
-    from google.auth.exceptions import GoogleAuthError
+from providers.gcr.login_errors import no_login
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
@@ -35,42 +33,6 @@ _APIS = (
     "SERVICEUSAGE",
 )
 _REFRESH_SECONDS = 30.0
-_PAGE = re.compile(r"a web page came from (\S+) in place of an answer")
-
-
-# "... API has not been used in project 1 before or it is disabled. Enable it by visiting
-# https://console.developers.google.com/apis/api/iamcredentials.googleapis.com/overview?project=1 ..."
-_DISABLED = re.compile(r"/apis/api/(?P<service>[a-z0-9.]+)/overview\?project=(?P<project>[a-z0-9:.-]+)")
-
-
-def _no_login(error: GoogleAuthError, impersonate: str = "") -> NoLogin:
-    found = _login_refused(error, impersonate)
-    found.passing = _is_unanswered(error)
-    return found
-
-
-def _is_unanswered(error: GoogleAuthError) -> bool:
-    """Whether a login failed without being refused, so that another try may succeed."""
-    from google.auth.exceptions import TransportError
-
-    if is_refused_certificate(str(error)):
-        return False
-    # That of a machine's own account says it in its cause only.
-    return error.retryable or isinstance(error, TransportError) or isinstance(error.__cause__, TransportError)
-
-
-def _login_refused(error: GoogleAuthError, impersonate: str) -> NoLogin:
-    said = said_in(error)
-    summary = one_line(said, 400)
-    if page := _PAGE.search(said):
-        return messages.login_answered_by_page(summary, page[1])
-    if disabled := _DISABLED.search(said):
-        return messages.login_api_disabled(disabled["service"], disabled["project"], summary)
-    if "required permission to use project" in said:
-        return messages.quota_project_denied(summary)
-    if "iam.serviceAccounts.getAccessToken" in said:
-        return messages.impersonation_denied(impersonate, summary)
-    return messages.no_usable_login(summary)
 
 
 def _set_proxies_for_grpc() -> None:
@@ -115,17 +77,53 @@ def _at_endpoints(credentials: Any) -> Any:
     return type(credentials).from_info(info)  # type: ignore[no-untyped-call]
 
 
+class _TokenRequest:
+    """The transport to Google's token service: `google.auth.transport.Request`.
+
+    Args:
+        deadline: of the run; no call is waited for much longer.
+        note_skew: takes how far this machine's clock is ahead of Google's, by each answer.
+    """
+
+    def __init__(self, deadline: Deadline, note_skew: Callable[[dt.timedelta], None]) -> None:
+        import google.auth.transport.requests
+
+        self._inner = google.auth.transport.requests.Request()
+        self._deadline = deadline
+        self._note_skew = note_skew
+        self.status: int | None = None
+        """The HTTP status of the last call's answer; None if it got none. The errors of google-auth do not
+        have it.
+        """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        from google.auth.exceptions import RefreshError
+
+        self.status = None
+        answer = self._inner(*arguments, **{"timeout": self._deadline.clip(_REFRESH_SECONDS), **options})
+        self.status = answer.status
+        theirs = time_in_header(answer.headers.get("date", ""))
+        if theirs is not None:
+            self._note_skew(clock.now() - theirs)
+        if answer.status < 300 and is_web_page(answer.headers):
+            host = urlsplit(str(options.get("url") or arguments[0])).netloc
+            raise RefreshError(answered_by_page(ApiError(0, ""), host).message)  # type: ignore[no-untyped-call]
+        return answer
+
+
 class GoogleLogin:
     """The login with which Google is called; one for all sessions of a command.
 
     Args:
         impersonate: e-mail of a service account to act as, or "".
         deadline: of the run; no call is waited for much longer.
+        tell: shows what is waited for.
     """
 
-    def __init__(self, impersonate: str, deadline: Deadline) -> None:
+    def __init__(self, impersonate: str, deadline: Deadline, tell: Tell = silent) -> None:
         self.impersonate = impersonate
         self._deadline = deadline
+        self._tell = tell
         self.connect = AsyncOnce(
             self._connect, lambda error: isinstance(error, NoLogin) and error.passing, deadline=deadline
         )
@@ -139,18 +137,27 @@ class GoogleLogin:
 
         Raises:
             UsageProblem: Google's libraries are not installed.
-            NoLogin: there is no login, or it has expired.
+            NoLogin: there is no login, it has expired, or it was not answered.
         """
-        return await asyncio.to_thread(self._log_in)
+        if self.credentials is None:
+            # Not with each try: a file may be a pipe, which can be read only once.
+            self.credentials = await asyncio.to_thread(self._find)
+        await self.renew()
+        return (
+            self.impersonate
+            or getattr(self.credentials, "service_account_email", "")
+            or getattr(self.credentials, "account", "")
+            or "your Google login"
+        )
 
-    def _log_in(self) -> str:
+    def _find(self) -> Any:
+        """The credentials, before their first token."""
         try:
             from providers.gcr._fast_import import google  # noqa: I001  - before anything else of Google's
             import google.auth.exceptions
             import google.auth.transport.requests
             from google.auth import impersonated_credentials
             from google.auth.credentials import with_scopes_if_required
-            from google.oauth2 import service_account
         except ImportError as error:
             raise messages.sdk_missing(error) from None
         _set_proxies_for_grpc()
@@ -170,77 +177,64 @@ class GoogleLogin:
                     target_scopes=list(_SCOPES),
                     iam_endpoint_override=override.url + generate if override else None,
                 )
-            if not isinstance(credentials, service_account.Credentials):
-                # A service account signs its own tokens; of every other login this shows whether it is still
-                # valid.
-                credentials.refresh(self._request())
         except google.auth.exceptions.GoogleAuthError as error:
-            raise _no_login(error, self.impersonate) from None
+            raise no_login(error, self.impersonate) from None
         if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
             credentials = _at_configured_endpoints_only(credentials)
-        self.credentials = credentials
-        return (
-            self.impersonate
-            or getattr(credentials, "service_account_email", "")
-            or getattr(credentials, "account", "")
-            or "your Google login"
-        )
-
-    def _request(self) -> Any:
-        """The transport to Google's token service; notes the time of its answers in `skew`."""
-        import google.auth.transport.requests
-        from google.auth.exceptions import RefreshError
-
-        inner = google.auth.transport.requests.Request()
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            answer = inner(*arguments, **{"timeout": self._deadline.clip(_REFRESH_SECONDS), **options})
-            theirs = time_in_header(answer.headers.get("date", ""))
-            if theirs is not None:
-                self.skew = clock.now() - theirs
-            if answer.status < 300 and is_web_page(answer.headers):
-                host = urlsplit(str(options.get("url") or arguments[0])).netloc
-                raise RefreshError(answered_by_page(ApiError(0, ""), host).message)  # type: ignore[no-untyped-call]
-            return answer
-
-        return call
+        return credentials
 
     async def read_clock(self) -> None:
         """Note in `skew` how far this machine's clock is ahead of Google's, by the answer to a token refresh.
 
         Raises:
-            NoLogin: the login has expired.
+            NoLogin: the login has expired, or was not answered.
         """
         if self.skew is None:
-            await asyncio.to_thread(self._refresh)
+            await self._refresh()
 
-    def _refresh(self) -> None:
+    async def _refresh(self) -> None:
+        """Fetch a token, again while the token service does not answer."""
+
+        def why(error: Exception) -> Delay | None:
+            return Delay(BUSY, BUSY_SECONDS) if isinstance(error, NoLogin) and error.passing else None
+
+        await retry_while(
+            lambda: asyncio.to_thread(self._refresh_once), why=why, deadline=self._deadline, tell=self._tell
+        )
+
+    def _refresh_once(self) -> None:
         import google.auth.exceptions
 
+        request = _TokenRequest(self._deadline, self._note_skew)
         try:
-            self.credentials.refresh(self._request())
+            self.credentials.refresh(request)
         except google.auth.exceptions.GoogleAuthError as error:
-            raise _no_login(error, self.impersonate) from None
+            raise no_login(error, self.impersonate, request.status) from None
+        except (AttributeError, TypeError, ValueError, LookupError):
+            raise messages.no_usable_login("the answer of the token service cannot be read") from None
+
+    def _note_skew(self, skew: dt.timedelta) -> None:
+        self.skew = skew
 
     async def renew(self) -> None:
-        """Fetch a token to replace the one that Google has refused.
+        """Fetch a token: the first one, or one to replace the one that Google has refused.
 
         Raises:
-            NoLogin: the login has expired.
+            NoLogin: the login has expired, or was not answered.
         """
         from google.oauth2 import service_account
 
-        # A service account signs its own tokens.
+        # A service account signs its own tokens; of every other login this shows whether it is still valid.
         if not isinstance(self.credentials, service_account.Credentials):
-            await asyncio.to_thread(self._refresh)
+            await self._refresh()
 
     async def access_token(self) -> Secret | None:
         """The login's access token; None if it has none.
 
         Raises:
-            NoLogin: the login has expired.
+            NoLogin: the login has expired, or was not answered.
         """
         if not getattr(self.credentials, "valid", False):
-            await asyncio.to_thread(self._refresh)
+            await self._refresh()
         token = getattr(self.credentials, "token", None)
         return Secret(token) if isinstance(token, str) and token else None

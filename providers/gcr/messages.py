@@ -79,6 +79,22 @@ def no_usable_login(summary: str) -> NoLogin:
     )
 
 
+def login_unanswered(summary: str, status: int | None) -> NoLogin:
+    """The token service was busy or away for as long as it was asked; `status` is None without an answer."""
+    said = f"HTTP {status}, {summary}" if status is not None else summary
+    if status == 429:
+        return NoLogin(
+            f"The token service limits the rate of Google logins, and gave none in time ({said})",
+            fix=errors.RUN_LATER,
+            code=Code.CLOUD_RATE_LIMITED,
+        )
+    return NoLogin(
+        f"The token service did not answer your Google login ({said})",
+        fix=errors.RUN_LATER,
+        code=Code.CLOUD_UNAVAILABLE,
+    )
+
+
 # -- the project and its APIs --------------------------------------------------------------------------------
 
 
