@@ -16,6 +16,7 @@ import pytest
 from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.testing.harness.credential_life import Life, akka_pulls, living, new_keys, secret_name
 from tests.harness.concurrent_change import meanwhile
+from tests.harness.marks import full_case
 
 SHORT = ("--timeout", "15s")
 SHOWN = {
@@ -26,14 +27,22 @@ SHOWN = {
     "no user": Listing(shows_user=False),
     "neither": Listing(shows_email=False, shows_user=False),
 }
-# Each is waited for, for seconds; the rest says nothing that these do not.
+LIVES = ("gcr", "acr", "acr-token")
+IN_EACH_RUN = {
+    ("gcr", "no record"),
+    ("acr", "an e-mail cut at 64"),
+    ("acr-token", "no e-mail"),
+    ("gcr", "no user"),
+}
+# Each is waited for, for seconds: each way with one kind of key, and the rest in scripts/test-full.
 FORMS = [
-    pytest.param(name, marks=pytest.mark.full) if name in ("an e-mail cut at 40", "neither") else name
-    for name in SHOWN
+    (life, shown) if (life, shown) in IN_EACH_RUN else full_case(life, shown)
+    for shown in SHOWN
+    for life in LIVES
 ]
 
 
-@pytest.fixture(params=["gcr", "acr", "acr-token"])
+@pytest.fixture(params=LIVES)
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     with living(request.param) as one:
         yield one
@@ -60,7 +69,7 @@ def shown_from_the_registration_on(life: Life, listing: Listing) -> Iterator[Non
         secrets.write = write  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("shown", FORMS)
+@pytest.mark.parametrize(("life", "shown"), FORMS, indirect=["life"])
 def test_a_first_onboarding_keeps_the_key_and_names_it(life: Life, shown: str) -> None:
     life.world.akka.listing = SHOWN[shown]
     done = life.onboard(*SHORT)
@@ -78,7 +87,7 @@ def test_a_first_onboarding_keeps_the_key_and_names_it(life: Life, shown: str) -
     assert akka_pulls(life)
 
 
-@pytest.mark.parametrize("shown", FORMS)
+@pytest.mark.parametrize(("life", "shown"), FORMS, indirect=["life"])
 def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str, tmp_path: Path) -> None:
     assert life.onboard().code == 0
     (old,) = new_keys(life)
@@ -102,7 +111,7 @@ def test_a_rotation_keeps_the_new_key_and_names_both(life: Life, shown: str, tmp
     assert akka_pulls(life)
 
 
-@pytest.mark.parametrize("shown", FORMS)
+@pytest.mark.parametrize(("life", "shown"), FORMS, indirect=["life"])
 def test_a_record_that_was_shown_so_before_is_not_taken_for_anothers(life: Life, shown: str) -> None:
     """What is not known of a record must not cost the key that Akka pulls with."""
     assert life.onboard().code == 0

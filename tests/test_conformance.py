@@ -17,12 +17,13 @@ from bootstrap.testing.conformance import suite
 from bootstrap.testing.harness.credential_life import KINDS
 from tests.harness import plugins
 from tests.harness.demo_provider import DEMO, installed
+from tests.harness.marks import each_kind
 
-CASES = list(KINDS)
+CASES = each_kind()
 
 
 class TestSource(suite.TestSource):
-    CASES = CASES
+    CASES = tuple(KINDS)
 
 
 class TestReading(suite.TestReading):

@@ -5,6 +5,7 @@ that do what they say.
 from __future__ import annotations
 
 import copy
+import functools
 import http.server
 import json
 import re
@@ -32,10 +33,15 @@ SCHEMAS = json.loads((ROOT / "tests" / "kubernetes" / "schemas.json").read_text(
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 
 
-def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
+@functools.cache
+def manifests() -> tuple[tuple[str, dict[str, Any]], ...]:
     """Those that the kustomizations name, which are all that are there."""
+    return tuple(_manifests())
+
+
+def _manifests() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
-        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        for one in yaml.load_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader):
             if one.get("kind") in KINDS:
                 yield f"{path.parent.name}/{path.name}: {one['kind']} {one['metadata']['name']}", one
 

@@ -24,10 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.sandbox.tls import CertificateAuthority
-from bootstrap.testing.harness.credential_life import KINDS, Life, living
+from bootstrap.testing.harness.credential_life import Life, living
 from bootstrap.testing.harness.figures import FIGURES
 from bootstrap.testing.harness.leak_scan import holds
 from bootstrap.testing.harness.world import World, make_world
+from tests.harness.marks import each_kind
 
 MARKED = "marked-Qw7/zX+0pLk-secret-of-a-test"
 # Each way that a library or Python itself has to tell more, as somebody may have set it for another program.
@@ -50,7 +51,7 @@ def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULLKEY_TESTS_ANEW", "1")
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=each_kind())
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     with living(request.param) as one:
         yield one

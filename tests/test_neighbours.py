@@ -16,11 +16,12 @@ from google.iam.v1 import policy_pb2
 from google.type import expr_pb2
 
 from bootstrap.sandbox.akka_projects import AkkaCredential
-from bootstrap.testing.harness.credential_life import KINDS, Life, living
+from bootstrap.testing.harness.credential_life import Life, living
 from bootstrap.testing.harness.figures import count
 from providers.gcr.emulator.policy import AllowPolicy
 from providers.gcr.emulator.state import generate_private_key
 from tests.harness.google_state import READER
+from tests.harness.marks import each_kind
 
 PUBLIC = generate_private_key().public_key()
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -116,7 +117,7 @@ async def _more(life: Life) -> None:
             state.add_service_principal(application, created=LONG_AGO)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", each_kind())
 def test_a_whole_life_changes_no_byte_of_what_others_have(kind: str) -> None:
     with living(kind) as life:
         life.world.running.call(_more(life))

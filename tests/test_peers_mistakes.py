@@ -13,6 +13,7 @@ from bootstrap.testing.harness.credential_life import CLOUD_CALLS
 from bootstrap.testing.harness.fork_server import ForkServer, fork_server
 from bootstrap.testing.harness.stage import COMMANDS, Stage, judge, prepare, run_faulted, stage, warm
 from tests.harness.google_state import account
+from tests.harness.marks import full_case
 
 MAKES_A_KEY = {
     "gcr": "iam.CreateServiceAccountKey",
@@ -41,7 +42,8 @@ def _count(on: Stage, name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("command", "fault"), [("onboard", "hang-after"), ("onboard", "lost"), ("rotate", "lost")]
+    ("command", "fault"),
+    [full_case("onboard", "hang-after"), ("onboard", "lost"), full_case("rotate", "lost")],
 )
 @pytest.mark.parametrize("kind", MAKES_A_KEY)
 def test_a_key_whose_answer_is_lost_does_not_leave_two(
