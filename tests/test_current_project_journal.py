@@ -13,9 +13,10 @@ import pytest
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.errors import TargetBusy
 from bootstrap.engine.journal import Journal, journal_of
-from bootstrap.model.errors import LeftOver
+from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.sandbox.faults import Fault
-from bootstrap.testing.harness.kill_points import wait_until
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import Point, keys_of, scene, wait_until
 from bootstrap.testing.harness.world import World
 
 SHOP = AkkaScope(project="shop")
@@ -108,6 +109,49 @@ def test_a_project_of_another_owner_is_another_project(tmp_path: Path) -> None:
     assert journal_of(tmp_path, SHOP, "s1", "gcr").left_behind() is None
 
 
+def test_what_a_run_in_another_context_has_begun_is_not_ended_by_this_one(tmp_path: Path) -> None:
+    """A context that is not named may be any, so it is left to the command that began it."""
+    prod, staging = (replace(SHOP, context=name) for name in ("prod", "staging"))
+    with (journal := journal_of(tmp_path, prod, "s0", "gcr")).locked():
+        journal.begin("abc", "pullkey onboard gcr --akka-context prod")
+        journal.about_to("key", {}).leave(LEFT)
+        journal.end()
+
+    same, unnamed = journal_of(tmp_path, prod, "s0", "gcr"), journal_of(tmp_path, SHOP, "s0", "gcr")
+    assert journal_of(tmp_path, staging, "s0", "gcr").left_behind() is None
+    lost = same.left_behind()
+    assert lost is not None
+    same.check_target(lost)
+    with pytest.raises(PullkeyError, match="in the context prod") as refused:
+        unnamed.check_target(unnamed.left_behind() or lost)
+    assert refused.value.fix.endswith("pullkey onboard gcr --akka-context prod")
+    assert [scope.secret_at(lost.place) for scope in (prod, SHOP, staging)] == ["s0", "s0", ""]
+
+
+@pytest.mark.parametrize("command", ["pullkey onboard gcr --akka-context prod", "pullkey onboard gcr"])
+def test_an_earlier_version_did_not_record_the_context(tmp_path: Path, command: str) -> None:
+    with (journal := Journal(tmp_path, SHOP.place("s0"), "gcr")).locked():
+        journal.begin("abc", command)
+        journal.about_to("key", {})
+    later = journal_of(tmp_path, replace(SHOP, context="prod"), "s0", "gcr")
+    lost = later.left_behind()
+    assert lost is not None
+    with contextlib.nullcontext() if "prod" in command else pytest.raises(PullkeyError):
+        later.check_target(lost)
+
+
+def test_a_key_that_a_killed_run_gave_to_another_akka_pulls_after_a_run_in_a_named_context() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        assert victim.killed(Point("akka.docker.add-credentials", 1, "after"))
+        (name,) = victim.life.world.names()
+        keys = keys_of(victim)
+        victim.life.world.forget(name)  # as the other Akka, which has a project of this name, shows it
+        done = victim.life.onboard("--akka-context", "default")
+        assert done.code == 1, done.text
+        assert "named no context" in done.err
+        assert keys_of(victim) == keys
+
+
 NAMED_SO = {
     "current": ((), UNNAMED),
     "project": (("--akka-project", "shop"), UNNAMED),
@@ -161,5 +205,10 @@ def test_only_what_may_be_the_same_secret_excludes(tmp_path: Path) -> None:
     assert held(unknown, AkkaScope(project="billing"), directory=tmp_path)
     east, west = (replace(acme, region=region) for region in ("east", "west"))
     assert held(east, west, directory=tmp_path)
+    prod, staging = (replace(acme, context=name) for name in ("prod", "staging"))
+    assert held(prod, staging, directory=tmp_path)
+    assert not held(prod, replace(prod, region="east"), directory=tmp_path)
+    assert not held(prod, acme, directory=tmp_path)
+    assert not held(acme, prod, directory=tmp_path)
     assert not held(east, acme, directory=tmp_path)
     assert not held(acme, west, directory=tmp_path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field, replace
 
+_CONTEXT = ", context "
+
 
 @dataclass(frozen=True)
 class AkkaScope:
@@ -69,7 +71,8 @@ class AkkaScope:
     def place(self, secret_name: str) -> str:
         """The identification of an Akka secret in the journal."""
         where = "/".join(filter(None, (self.owner, self.project or self.current, self.region)))
-        return f"Akka's {secret_name} of {where or 'the current project'}"
+        context = f"{_CONTEXT}{self.context}" if self.context else ""
+        return f"Akka's {secret_name} of {where or 'the current project'}{context}"
 
     def place_everywhere(self, secret_name: str) -> str:
         """The identification of an Akka secret on every machine: by the names that Akka shows; "" without.
@@ -87,11 +90,14 @@ class AkkaScope:
         """The locks of a run for this secret, widest first: the last exclusive, those before it shared.
 
         They name project, owner and region, as far as known. So a run that does not know the owner, or is for
-        all regions, excludes every other run in the project; runs for two owners do not exclude each other.
+        all regions, excludes every other run in the project; runs for two owners do not exclude each other,
+        and neither do runs in two contexts. One that names no context excludes those that name one, unless it
+        alone names owner or region.
         """
         owner, project = self.shown_owner or self.owner, self.shown_project or self.project_name
         known = list(itertools.takewhile(bool, (project, owner, self.region)))
-        return [" ".join((secret_name, *known[:count])) for count in range(1, len(known) + 1)]
+        places = [" ".join((secret_name, *known[:count])) for count in range(1, len(known) + 1)]
+        return [*places, *(f"{one}{_CONTEXT}{self.context}" for one in places)] if self.context else places
 
     def former_place(self, secret_name: str) -> str:
         """The `place` in journals of earlier versions, which did not name the current project."""
@@ -106,12 +112,15 @@ class AkkaScope:
         """Whether a journal's `place` is this secret, with or without the names of project and owner.
 
         A user who can see two projects of the same name must type the owner each time, so a place without an
-        owner is the same project.
+        owner is the same project. A place without a context may be the same (`Journal.check_target`).
         """
-        ownerless = replace(self, owner="")
+        place, context = _without_context(place)
+        if context and self.context and context != self.context:
+            return False
+        unnamed = replace(self, context="")
         if place in {
             one
-            for scope in (self, ownerless)
+            for scope in (unnamed, replace(unnamed, owner=""))
             for one in (scope.place(secret_name), scope.former_place(secret_name))
         }:
             return True
@@ -121,7 +130,7 @@ class AkkaScope:
             place.startswith(begin)
             and bool(owner)
             and not self.owner
-            and begin + rest == self.place(secret_name)
+            and begin + rest == unnamed.place(secret_name)
         )
 
     def arguments(self, *, with_region: bool = True) -> list[str]:
@@ -130,3 +139,13 @@ class AkkaScope:
         if with_region:
             pairs.append(("--region", self.region))
         return [f"{flag}={value}" for flag, value in pairs if value]
+
+
+def context_of(place: str) -> str:
+    """The context that a journal's `place` names; "" if none."""
+    return _without_context(place)[1]
+
+
+def _without_context(place: str) -> tuple[str, str]:
+    rest, _, context = place.partition(_CONTEXT)
+    return rest, context

@@ -12,13 +12,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.akka.scope import context_of
 from bootstrap.engine import messages_journal as messages
 from bootstrap.files.private_directory import PrivateDirectory, Stamp, UnsafePlace
 from bootstrap.model import clock
@@ -32,7 +35,7 @@ REMOVAL = "offboard"
 """The `step` of an entry of a removal (`removal_entry`)."""
 _DIGEST = "sha256"
 _FOLDER = "journal"
-# Lock files stay, three for each target; the journal's own directory is listed by every run.
+# Lock files stay, up to seven for each target; the journal's own directory is listed by every run.
 _LOCKS = "lock"
 _UNWRITABLE = (OSError, UnsafePlace)
 _NOT_JSON = (TypeError, ValueError, RecursionError)
@@ -111,7 +114,7 @@ class Journal:
 
     Args:
         directory: the state directory.
-        place: the Akka secret: project, owner, region, name (`AkkaScope.place`).
+        place: the Akka secret: project, owner, region, context, name (`AkkaScope.place`).
         identity: the target's `lock_key`.
         former_place: the place that an earlier version would have used; preferred if it has a record.
         is_place: whether a record at another place is for the same secret; it is then used.
@@ -129,10 +132,15 @@ class Journal:
     ) -> None:
         self._directory = PrivateDirectory(directory, _FOLDER)
         self._lock_directory = PrivateDirectory(directory, _LOCKS)
+        self._context = context_of(place)
         if former_place and former_place != place and self._has(f"{_name(former_place)}.json"):
             place = former_place
         elif not self._has(f"{_name(place)}.json"):
-            place = next(filter(is_place, _places(self._directory)), place)
+            same = sorted(
+                filter(is_place, _places(self._directory)),
+                key=lambda one: context_of(one) != context_of(place),
+            )
+            place = next(iter(same), place)
         name = _name(place)
         self._place = place
         self._file = f"{name}.json"
@@ -228,9 +236,15 @@ class Journal:
     def check_target(self, lost: Record) -> None:
         """Check that an earlier run was for this target: only a run for the same target may continue it.
 
+        Nor may one that names a context of the Akka CLI continue one that does not, or the reverse: they may
+        be of two Akkas, and the records of one say nothing of the keys that the other holds.
+
         Raises:
-            PullkeyError: it was for another target.
+            PullkeyError: it was for another target, or may have been in another context.
         """
+        context = context_of(lost.place) or _context_typed(lost.command)
+        if context != self._context:
+            raise messages.another_context_unfinished(lost.summary, context, self._context, lost.command)
         if lost.target != self._identity:
             raise messages.another_target_unfinished(lost.run_id, lost.begun, lost.target, lost.command)
 
@@ -382,6 +396,17 @@ def _places(directory: PrivateDirectory) -> Iterator[str]:
             place = record.place if record is not None else ""
             _known_places[directory.path / name] = stamp, place
         yield place
+
+
+def _context_typed(command: str) -> str:
+    """The context in a command, for records of earlier versions, whose places had none; "" without."""
+    with contextlib.suppress(ValueError):
+        words = shlex.split(command)
+        for word, then in itertools.zip_longest(words, words[1:], fillvalue=""):
+            option, _, value = word.partition("=")
+            if option == "--akka-context":
+                return value or then
+    return ""
 
 
 def _name(place: str) -> str:

@@ -97,3 +97,16 @@ def another_target_unfinished(run_id: str, begun: str, target: str, command: str
         fix=f"End it first: {command}",
         code=Code.RUN_UNFINISHED,
     )
+
+
+def another_context_unfinished(summary: str, context: str, own_context: str, command: str) -> PullkeyError:
+    """A run is on record that may have been for another Akka: one of the two names a context."""
+    if context:
+        how, where = f"was in the context {context}, and this one names none", "in that context"
+    else:
+        how, where = f"named no context, and this one names {own_context}", "without --akka-context"
+    return PullkeyError(
+        f"{summary}. It {how}, so it may have been for another Akka",
+        fix=f"End it first, {where}: {command}",
+        code=Code.RUN_UNFINISHED,
+    )

@@ -184,8 +184,7 @@ def _duplicates(entries: Sequence[Entry]) -> list[Fault]:
     seen: dict[str, Entry] = {}
     faults = []
     for one in entries:
-        place = f"{one.scope.context}/{one.scope.place(one.secret_name)}"
-        first = seen.setdefault(place, one)
+        first = seen.setdefault(one.scope.place(one.secret_name), one)
         if first is not one:
             same = one.target.lock_key == first.target.lock_key
             faults.append(
