@@ -182,6 +182,22 @@ def test_no_further_credential_is_begun_after_a_signal_to_one_that_ends_as_done(
         assert "failed" not in ended.err
 
 
+def test_no_further_registry_of_a_project_is_begun_after_a_signal() -> None:
+    with scene(fork_server(), "gcr", "onboard") as victim:
+        host = "europe-west1-docker.pkg.dev/acme-shop"
+        services = victim.life.world.akka.projects["shop"].services
+        services.update(checkout=f"{host}/containers/checkout:1.0", tools=f"{host}/tools/app:1")
+        victim.command, victim.name = "onboard --output json", "--from-project"
+        with victim.held_at("iam.CreateServiceAccount#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 130, ended.text
+        assert victim.life.there() == victim.life.before, ended.text
+        first, second = (one["registry"] for one in ended.json["registries"])
+        assert f"0 of 2 registries done. Not done: {first}. Not begun: {second}." in ended.err
+        assert [one["exit_code"] for one in ended.json["registries"]] == [130, None]
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("fault", "seconds"),

@@ -17,10 +17,17 @@ from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.listing import assess_all
-from bootstrap.cli.options import inner_arguments
+from bootstrap.cli.options import inner_command
 from bootstrap.cli.project_command import open_project
 from bootstrap.cli.secrets import run_alone
-from bootstrap.model.errors import ExitCode, PullkeyError, advice, exit_code_of_many, first_line
+from bootstrap.model.errors import (
+    ExitCode,
+    Interrupted,
+    PullkeyError,
+    advice,
+    exit_code_of_many,
+    first_line,
+)
 from bootstrap.output.terminal import say, say_command
 
 if TYPE_CHECKING:
@@ -88,16 +95,17 @@ def onboard_from_project(
     if not (values["yes"] or values["dry_run"]):
         places = choose_some("Which to onboard?", [(one.place, _services(one)) for one in needed])
         chosen = [one for one in needed if one.place in places]
-    codes = [_onboard(one, arguments, build) for one in chosen]
-    if len(codes) > 1:
+    codes = _onboard_all(chosen, arguments, build)
+    if len(chosen) > 1:
         _total(chosen, codes)
     if chosen and not (values["yes"] or values["dry_run"]):
         say("To do the same without the first question:", sys.stderr)
         for one in chosen:
             say_command(shlex.join(["pullkey", *_command(one, arguments)]), sys.stderr)
-    code = exit_code_of_many([ExitCode(code) for code in codes])
+    not_begun = [ExitCode.INTERRUPTED] * (len(chosen) - len(codes))
+    code = exit_code_of_many([*map(ExitCode, codes), *not_begun])
     if as_json:
-        _print(found, {one.place: code for one, code in zip(chosen, codes, strict=True)}, code)
+        _print(found, {one.place: code for one, code in zip(chosen, codes, strict=False)}, code)
     return code
 
 
@@ -140,12 +148,24 @@ def _services(one: RegistryInUse) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
+def _onboard_all(
+    chosen: Sequence[RegistryInUse], arguments: Sequence[str], build: Callable[[Provider], click.Command]
+) -> list[int]:
+    """Onboard one after another; the exit codes of those that were begun. An interruption ends it."""
+    codes: list[int] = []
+    for one in chosen:
+        codes.append(_onboard(one, arguments, build))
+        if inner_command.interrupted:
+            break
+    return codes
+
+
 def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Provider], click.Command]) -> int:
     """Run one onboarding as if it had been typed; its errors are shown and do not stop the others."""
     provider, image = one.provider, next(iter(one.images))
     assert provider is not None  # noqa: S101  - those without are not offered
     say(f"\n{one.place} ({provider.title})", sys.stderr)
-    inner_arguments[:] = _command(one, arguments)
+    inner_command.arguments, inner_command.interrupted = _command(one, arguments), False
     try:
         options = [
             *options_from_image(provider, image, arguments),
@@ -155,18 +175,29 @@ def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Prov
         code: int = build(provider).main(
             options, prog_name=f"pullkey onboard {provider.name}", standalone_mode=False
         )
-    except (PullkeyError, click.ClickException) as error:
-        shown = as_pullkey_error(error)
-        say(f"pullkey: {first_line(shown)}", sys.stderr)
-        if fix := advice(shown):
-            say(f"  {fix}", sys.stderr)
-        say("  To onboard it by itself:", sys.stderr)
-        say_command(f"pullkey onboard {shlex.quote(image)}", sys.stderr, indent="    ")
-        return shown.exit_code
+    except click.Abort:  # a signal while no operation was at work
+        error: PullkeyError = Interrupted("Interrupted")
+    except (PullkeyError, click.ClickException) as raised:
+        error = as_pullkey_error(raised)
     else:
+        if code == ExitCode.USAGE:
+            _show_command(one, arguments)
         return code
     finally:
-        inner_arguments.clear()
+        inner_command.arguments = ()
+    say(f"pullkey: {first_line(error)}", sys.stderr)
+    if fix := advice(error):
+        say(f"  {fix}", sys.stderr)
+    inner_command.interrupted = isinstance(error, Interrupted)
+    if not inner_command.interrupted:
+        _show_command(one, arguments)
+    return error.exit_code
+
+
+def _show_command(one: RegistryInUse, arguments: Sequence[str]) -> None:
+    """Show how to onboard a registry that needs something which only the user knows."""
+    say("  To onboard it by itself:", sys.stderr)
+    say_command(shlex.join(["pullkey", *_command(one, arguments)]), sys.stderr, indent="    ")
 
 
 def _command(one: RegistryInUse, arguments: Sequence[str]) -> list[str]:
@@ -177,7 +208,10 @@ def _command(one: RegistryInUse, arguments: Sequence[str]) -> list[str]:
 
 
 def _total(chosen: Sequence[RegistryInUse], codes: Sequence[int]) -> None:
-    failed = [one.place for one, code in zip(chosen, codes, strict=True) if code]
-    done = len(chosen) - len(failed)
+    """Say how many were done, and which were not, or not even begun."""
+    failed = [one.place for one, code in zip(chosen, codes, strict=False) if code]
+    not_begun = [one.place for one in chosen[len(codes) :]]
+    done = len(codes) - len(failed)
     missed = f" Not done: {', '.join(failed)}." if failed else ""
+    missed += f" Not begun: {', '.join(not_begun)}." if not_begun else ""
     say(f"\n{done} of {len(chosen)} registries done.{missed}", sys.stderr)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -167,8 +168,20 @@ def scope_of(values: Mapping[str, Any]) -> AkkaScope:
     )
 
 
-inner_arguments: list[str] = []
-"""The arguments of the current command, if it is one of several that the typed command runs."""
+@dataclass
+class InnerCommand:
+    """The current command, where it is one of several that the typed command runs.
+
+    Attributes:
+        arguments: of `pullkey`; none if the typed command runs no other.
+        interrupted: whether a signal, or Ctrl-D at a question, came while it ran; it may be done nevertheless.
+    """
+
+    arguments: Sequence[str] = ()
+    interrupted: bool = False
+
+
+inner_command = InnerCommand()
 prompted_options: list[str] = []
 """The options whose values were prompted for, quoted for a shell."""
 
@@ -178,7 +191,7 @@ def command_as_typed() -> str:
     import shlex
     import sys
 
-    return " ".join([shlex.join(["pullkey", *(inner_arguments or sys.argv[1:])]), *prompted_options])
+    return " ".join([shlex.join(["pullkey", *(inner_command.arguments or sys.argv[1:])]), *prompted_options])
 
 
 def onboarding_of(verification: str) -> str:

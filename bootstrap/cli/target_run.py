@@ -14,8 +14,9 @@ from bootstrap.cli.audit import audited
 from bootstrap.cli.handover import handover_file, write_handover
 from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.options import command_as_typed, onboarding_of, scope_of
+from bootstrap.cli.options import command_as_typed, inner_command, onboarding_of, scope_of
 from bootstrap.cli.secrets import asker
+from bootstrap.model.errors import Interrupted
 from bootstrap.output.terminal import say
 from bootstrap.plugin.provider import Provider
 
@@ -83,6 +84,7 @@ async def run_target(
             looking = explaining_slow_reads() if verify else nullcontext()
             with ends_in_order(operation, reporter, options.command), looking:
                 outcome = await operation.execute()
+            inner_command.interrupted = operation.stopped or isinstance(outcome.error, Interrupted)
         waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
     finally:
         if waiting is not None:
