@@ -12,11 +12,13 @@ import pytest
 from bootstrap.akka.services import PullFailure, is_akka_registry, parse_export, parse_service, parse_services
 from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.akka_platform import Listing
+from bootstrap.sandbox.images import Image
 from bootstrap.testing.harness.world import World
 from tests.harness.terminal import Terminal
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
 NAME = "europe-west1-docker-pkg-dev-acme-shop-containers"
+TOOLS = "europe-west1-docker-pkg-dev-acme-shop-tools"
 
 
 def deploy(world: World, **images: str) -> None:
@@ -77,6 +79,23 @@ class TestTheSurvey:
         assert "pullkey onboard registry.sandbox.example/press/app:1" in done.err
         codes = {one["registry"]: one["exit_code"] for one in done.json["registries"]}
         assert codes["registry.sandbox.example"] == 2
+
+    def test_one_that_needs_a_secret_is_reported_with_its_command(self, hub: World) -> None:
+        deploy(hub, app="docker.io/acme/app:1.0")
+        done = hub.run("onboard", "--from-project", "--yes", "--akka-project", "shop")
+        assert done.code == 2, done.text
+        assert "Pass it on stdin: --token-stdin" in done.err
+        assert "pullkey onboard docker.io/acme/app:1.0 --yes --akka-project shop" in done.err
+
+    def test_its_audit_trail_is_one_chain(self, gcr: World) -> None:
+        drill = "europe-west1-docker.pkg.dev/acme-shop/tools/drill"
+        gcr.running.call(gcr.running.sandbox.images.put(drill, "1", Image.build("drill\n")))
+        deploy(gcr, checkout=GOOGLE, drill=f"{drill}:1")
+        done = gcr.run("onboard", "--from-project", "--yes", "--audit", "-")
+        assert done.code == 0, done.text
+        assert {json.loads(line)["akka"]["secret_name"] for line in done.out.splitlines()} == {NAME, TOOLS}
+        verified = gcr.run("audit", "verify", "-", stdin=done.out)
+        assert verified.code == 0, verified.text
 
     def test_a_plan_changes_nothing(self, gcr: World) -> None:
         deploy(gcr, checkout=GOOGLE)

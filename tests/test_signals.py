@@ -186,7 +186,7 @@ def test_no_further_registry_of_a_project_is_begun_after_a_signal() -> None:
     with scene(fork_server(), "gcr", "onboard") as victim:
         host = "europe-west1-docker.pkg.dev/acme-shop"
         services = victim.life.world.akka.projects["shop"].services
-        services.update(checkout=f"{host}/containers/checkout:1.0", tools=f"{host}/tools/app:1")
+        services.update(checkout=f"{host}/containers/checkout:1.0", drill=f"{host}/tools/drill:1")
         victim.command, victim.name = "onboard --output json", "--from-project"
         with victim.held_at("iam.CreateServiceAccount#1=slow=1.5") as (_, ending):
             victim.signal(signal.SIGTERM)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from bootstrap.engine.audit_sinks import Sink
 
 _STDOUT = "-"
+_shared: list[Sink] = []
+"""The sink of a command that runs several others, each with its own trail; empty otherwise."""
+
+
+@contextmanager
+def one_sink(values: Mapping[str, Any]) -> Iterator[None]:
+    """Within this context, all trails go to one sink: on stdout and in syslog their lines are one chain.
+
+    Raises:
+        UsageProblem: it cannot be written.
+    """
+    if not values.get("audit"):
+        yield
+        return
+    with closing(_sink(values)) as sink:
+        _shared[:] = [sink]
+        try:
+            yield
+        finally:
+            _shared.clear()
 
 
 @asynccontextmanager
@@ -33,11 +53,14 @@ async def audited(values: Mapping[str, Any]) -> AsyncIterator[Trail | None]:
         return
     from bootstrap.engine.audit_log import Trail
 
-    trail = Trail(_sink(values), command_as_typed())
+    trail = Trail(_shared[0] if _shared else _sink(values), command_as_typed())
     try:
         yield trail
     finally:
-        trail.close()
+        if _shared:
+            trail.sync()
+        else:
+            trail.close()
         if trail.lost:
             note_lost_record()
             place = "stdout" if values["audit"] == _STDOUT else values["audit"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootstrap.cli import messages
+from bootstrap.cli.audit import one_sink
 from bootstrap.cli.choices import choose_some, has_terminal
 from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
@@ -83,7 +84,18 @@ def onboard_from_project(
 
     if not (values["yes"] or values["dry_run"] or has_terminal()):
         raise messages.no_terminal_to_choose_registries()
-    run_alone(look())
+    with one_sink(values):
+        run_alone(look())
+        return _onboard_found(found, values, arguments, build)
+
+
+def _onboard_found(
+    found: Sequence[RegistryInUse],
+    values: Mapping[str, Any],
+    arguments: Sequence[str],
+    build: Callable[[Provider], click.Command],
+) -> int:
+    """Onboard those that need it, of a terminal's user only the chosen ones; return the exit code."""
     as_json = values["output"] == "json"
     needed = [one for one in found if one.to_onboard and one.provider is not None]
     if not needed:
