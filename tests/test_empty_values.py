@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from bootstrap.cli.command_table import COMMANDS, command_of
+from bootstrap.cli.command_table import COMMANDS, OF_A_FILE, command_of, file_command
 from bootstrap.cli.options import OUTPUT, click_option
+from bootstrap.cli.provider_group import ProviderGroup
+from bootstrap.model.errors import UsageProblem
 from bootstrap.testing.harness.world import World
 from tests.harness.command import pullkey
 
@@ -24,6 +28,7 @@ from tests.harness.command import pullkey
         ("--handover", ("onboard", "gcr", "--server", "gcr.io/acme-shop/x", "--handover", "")),
         ("--server", ("onboard", "gcr", "--yes", "--server", "")),
         ("--textfile", ("list", "--textfile", "")),
+        ("--shard", ("apply", "-f", "registries.yaml", "--yes", "--shard", "")),
     ],
 )
 def test_an_empty_value_of_an_option_is_refused(option: str, arguments: tuple[str, ...]) -> None:
@@ -33,6 +38,30 @@ def test_an_empty_value_of_an_option_is_refused(option: str, arguments: tuple[st
         f"pullkey: {option} is empty. [PK-BAD-VALUE]",
         "  Pass a value, or leave the option out.",
     ]
+
+
+def _commands(found: click.Command) -> Iterator[click.Command]:
+    yield found
+    if isinstance(found, click.Group) and not isinstance(found, ProviderGroup):
+        for one in found.commands.values():
+            yield from _commands(one)
+
+
+def test_every_option_with_a_value_refuses_an_empty_one() -> None:
+    """`--shard "$PART"` with PART unset must not be the whole file."""
+    named = [*map(command_of, COMMANDS), *map(file_command, OF_A_FILE)]
+    taken = set()
+    for command in (one for name in named for one in _commands(name)):
+        for option in command.params:
+            if not isinstance(option, click.Option) or option.is_flag or option.name == "image":
+                continue
+            typed = {option.name or "": ("",) if option.multiple else ""}
+            try:
+                option.handle_parse_result(click.Context(command), typed, [])
+            except (UsageProblem, click.UsageError):
+                continue
+            taken.add(f"{command.name} {option.opts[0]}")
+    assert not taken
 
 
 @pytest.mark.parametrize(

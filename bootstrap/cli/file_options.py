@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, with_options
+from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, CheckedOption, with_options
 from bootstrap.cli.types import FilePath
 from bootstrap.model.option import Option
 
@@ -29,6 +29,7 @@ NAMES = (
     click.argument("names", nargs=-1, metavar="[NAME]..."),
     click.option(
         "--only",
+        cls=CheckedOption,
         multiple=True,
         metavar="NAME",
         help="These targets only: PROJECT/SECRET, or the name of an Akka secret. More names may follow.",
@@ -37,6 +38,7 @@ NAMES = (
 _SIDE_BY_SIDE = (
     click.option(
         "--shard",
+        cls=CheckedOption,
         metavar="I/N",
         envvar="PULLKEY_SHARD",
         help="Part I of N only, from 1; all targets of one Google project, or of one registry, are in one "
@@ -44,6 +46,7 @@ _SIDE_BY_SIDE = (
     ),
     click.option(
         "--at-once",
+        cls=CheckedOption,
         type=_COUNT,
         default=16,
         show_default=True,
@@ -53,6 +56,7 @@ _SIDE_BY_SIDE = (
     ),
     click.option(
         "--at-once-per-project",
+        cls=CheckedOption,
         type=_COUNT,
         default=4,
         show_default=True,
@@ -62,6 +66,7 @@ _SIDE_BY_SIDE = (
     ),
     click.option(
         "--akka-at-once",
+        cls=CheckedOption,
         type=_COUNT,
         default=8,
         show_default=True,
@@ -72,6 +77,7 @@ _SIDE_BY_SIDE = (
 )
 PROCESSES = click.option(
     "--processes",
+    cls=CheckedOption,
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,

@@ -129,7 +129,7 @@ def part_of(values: Mapping[str, Any]) -> Shard | None:
     from bootstrap.fleet.shards import Shard
 
     text = values.get("shard")
-    return Shard.parse(text) if text else Shard.of_environment(os.environ)
+    return Shard.of_environment(os.environ) if text is None else Shard.parse(text)
 
 
 def _of_this_machine(found: Registries, values: Mapping[str, Any]) -> Registries:

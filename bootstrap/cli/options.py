@@ -54,7 +54,7 @@ _LONGEST, _LONGEST_LIST = 2_000, 65_536
 _MAY_BE_EMPTY = "image"  # `--image ""` leaves out the image that a variable names
 
 
-class _Option(click.Option):
+class CheckedOption(click.Option):
     """Checks the value of a variable for logins before click does, whose errors quote it; and refuses a typed
     value that is empty, as from an unset variable of a script: `--audit ""` would be no audit trail.
     """
@@ -64,7 +64,7 @@ class _Option(click.Option):
     ) -> tuple[Any, click.core.ParameterSource]:
         value, source = super().consume_value(ctx, opts)
         typed = source is click.core.ParameterSource.COMMANDLINE and not ctx.resilient_parsing
-        if typed and value == "" and self.name != _MAY_BE_EMPTY:
+        if typed and self.name != _MAY_BE_EMPTY and "" in (value if self.multiple else (value,)):
             raise messages.empty_value(self.opts[0])
         return value, source
 
@@ -103,7 +103,7 @@ def click_option(option: Option, provider: str = "") -> click.Option:
     help_text = option.help + (f"  [default: {option.default}]" if option.default else "")
     if option.kind in {"switch", "secret"}:
         # The switch of a secret says that it is on stdin, which a variable cannot set.
-        return _Option(
+        return CheckedOption(
             [option.name], is_flag=True, envvar=names if option.kind == "switch" else None, help=help_text
         )
     kind: click.ParamType[Any] = click.STRING
@@ -111,7 +111,7 @@ def click_option(option: Option, provider: str = "") -> click.Option:
         kind = DurationType()
     elif option.choices:
         kind = click.Choice(option.choices)
-    return _Option(
+    return CheckedOption(
         [option.name],
         type=kind,
         default=option.default,
@@ -174,7 +174,8 @@ class InnerCommand:
 
     Attributes:
         arguments: of `pullkey`; none if the typed command runs no other.
-        interrupted: whether a signal, or Ctrl-D at a question, came while it ran; it may be done nevertheless.
+        interrupted: whether a signal, or Ctrl-D at a question, came while it ran. It may be done
+            nevertheless.
     """
 
     arguments: Sequence[str] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bootstrap.cli import messages
+from bootstrap.cli.options import CheckedOption
 from bootstrap.cli.types import DurationType
 from bootstrap.sandbox.faults import FaultPlan, FaultSyntaxError
 
@@ -87,6 +88,7 @@ _OPTIONS = (
     ),
     click.option(
         "--log",
+        cls=CheckedOption,
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="PULLKEY_LOG",
         metavar="FILE",
