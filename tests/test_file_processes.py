@@ -91,10 +91,12 @@ def test_the_parts_of_a_file_end_in_one_report(gcr: World, tmp_path: Path) -> No
 def test_the_exit_code_is_that_of_all_targets(gcr: World, tmp_path: Path) -> None:
     file = file_of(tmp_path, f"{SHOP}/containers", "europe-west1-docker.pkg.dev/acme-nowhere/tools")
 
-    done = gcr.run("apply", "-f", file, "--yes", "--processes", "2")
+    done = gcr.run("apply", "-f", file, "--yes", "--processes", "2", env={"GITHUB_ACTIONS": "true"})
 
     assert done.code == 4, done.text
     assert "Not done: shop/s1. The same command does only what is left." in done.err
+    (marked,) = [line for line in done.err.splitlines() if line.startswith("::")]
+    assert marked.startswith(f"::error file={file},line=5,col=5::shop/s1: ")
 
 
 def test_a_signal_has_every_part_roll_back(gcr: World, tmp_path: Path) -> None:

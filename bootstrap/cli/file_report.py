@@ -39,7 +39,7 @@ def end_of(one: TargetResult, *, file: str, scope: Callable[[Entry], AkkaScope],
         left_over=bool(one.left_over),
         not_seen=bool(one.planned.not_seen),
         due_by_you=bool(one.planned.due_by_you),
-        annotation=annotation(file, one) if one.result == "drift" else "",
+        annotation=annotation(file, one) if one.failed or one.result == "drift" or one.left_over else "",
         details=list(job_summary.details_of(one)) if job_summary.wanted() else (),
         document=ended_document(one, scope) if as_json else None,
     )
@@ -65,6 +65,9 @@ def report(
     say(end_total(ends), sys.stderr)
     if job_summary.wanted() and (lost := job_summary.append(job_summary.result_summary(command, file, ends))):
         say(lost, sys.stderr)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for marked in filter(None, (one.annotation for one in ends)):
+            put(marked, sys.stderr)
     if failed := [one for one in ends if one.failed]:
         # A rotation without --due would replace all keys again.
         again = (
@@ -102,9 +105,6 @@ def _print_drift(drift: Sequence[TargetEnd], file: str) -> None:
             say_command(f"pullkey rotate {shlex.quote(one.secret_name)}{where}", sys.stderr)
     if others := [one for one in drift if not (one.not_seen or one.due_by_you)]:
         say(f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(file)}", sys.stderr)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for one in drift:
-            put(one.annotation, sys.stderr)
 
 
 def _names(ends: Sequence[TargetEnd]) -> str:

@@ -20,7 +20,7 @@ class TargetEnd:
         left_over: whether something of it is left over.
         not_seen: whether it could not be determined if its key is due.
         due_by_you: whether a user-supplied password is due.
-        annotation: its line for GitHub Actions.
+        annotation: its line for GitHub Actions; "" if it needs no attention.
         details: what the summary of a job says of it.
         document: the object for `--output json`; None without that option.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,6 @@ from bootstrap.output.terminal import (
     lines_for,
     marks_of,
     painted,
-    put,
     wants_colour,
     width_of,
 )
@@ -60,7 +58,6 @@ class PlainFleetReporter:
         self._clock = clock
         self._name = name
         self._verbose = verbose
-        self._of_github = os.environ.get("GITHUB_ACTIONS") == "true"
         self._what, self._count, self._done, self._failed = "", 0, 0, 0
         self._at_work: dict[int, tuple[Entry, str, float]] = {}
         self._said = self._begun = clock()
@@ -107,8 +104,6 @@ class PlainFleetReporter:
                 if number == 0
                 else f"{' ' * (2 * width + 4)}{line}"
             )
-        if result.failed and self._of_github:
-            put(annotation(self._name, result), self._stream)
 
     def notice(self, text: str) -> None:
         self.line(f"note: {text}")
@@ -238,7 +233,8 @@ def lines_of(result: TargetResult) -> list[str]:
 def annotation(name: str, result: TargetResult) -> str:
     """A GitHub annotation at the target's line in the file: that it has failed, or what it needs."""
     kind = "error" if result.failed else "warning"
-    summary = result.planned.attention or result.detail or result.result
+    left = "; ".join(map(str, result.left_over))
+    summary = result.planned.attention or left or result.detail or result.result
     what = f"{result.entry.name}: {_with_fix(result.error) if result.error else summary}"
     return annotation_at(kind, name, result.entry.place, what)
 
