@@ -6,6 +6,7 @@ No SDK's exception leaves this module: each is raised as a `GoogleApiError`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
@@ -280,15 +281,13 @@ def _of_call_error(error: Any) -> errors.GoogleApiError:
     code = error.grpc_status_code.name if error.grpc_status_code is not None else "UNKNOWN"
     if code == "UNAVAILABLE" and errors.is_refused_login(message):
         code = "UNAUTHENTICATED"
-    info = {str(name): str(value) for name, value in (error.metadata or {}).items()}
-    return errors.GoogleApiError(
-        code,
-        message,
-        reason=str(error.reason or ""),
-        info=info,
-        retry_after=_retry_info(error),
-        constraint=_constraint(error, info),
-    )
+    details: dict[str, Any] = {}
+    with contextlib.suppress(*_UNREADABLE):  # code and message say what it is, whatever its details are
+        info = {str(name): str(value) for name, value in (error.metadata or {}).items()}
+        details = {"reason": str(error.reason or ""), "info": info}
+        details["constraint"] = _constraint(error, info)
+        details["retry_after"] = _retry_info(error)
+    return errors.GoogleApiError(code, message, **details)
 
 
 def _retry_info(error: Any) -> float | None:
@@ -306,6 +305,8 @@ def _constraint(error: Any, info: Mapping[str, str]) -> str:
     """
     for detail in error.details or ():
         for violation in getattr(detail, "violations", ()):
-            if violation.type.startswith("constraints/"):
-                return str(violation.type.removeprefix("constraints/"))
+            # Those of a QuotaFailure and of a BadRequest have no type.
+            kind = str(getattr(violation, "type", ""))
+            if kind.startswith("constraints/"):
+                return kind.removeprefix("constraints/")
     return info.get("customConstraints", "").split(",")[0].removeprefix("constraints/")

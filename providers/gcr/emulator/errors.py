@@ -108,6 +108,14 @@ def retry_info(seconds: float) -> Any:
     return info
 
 
+def quota_failure(description: str) -> Any:
+    """Which quota is used up; its violations have no type."""
+    violation = error_details_pb2.QuotaFailure.Violation(
+        subject="project:734512906481", description=description
+    )
+    return error_details_pb2.QuotaFailure(violations=[violation])
+
+
 def precondition_failure(kind: str, subject: str, description: str) -> Any:
     violation = error_details_pb2.PreconditionFailure.Violation(
         type=kind, subject=subject, description=description

@@ -12,7 +12,7 @@ from bootstrap.sandbox.calls import PADDING, Call, CallGate
 from bootstrap.sandbox.faults import Fault
 from bootstrap.sandbox.tls import ServerCertificate
 from providers.gcr.emulator.api import Api, Rpc, answer
-from providers.gcr.emulator.errors import HTTP_STATUS, CloudError, code_of_status, retry_info
+from providers.gcr.emulator.errors import HTTP_STATUS, CloudError, code_of_status, quota_failure, retry_info
 from providers.gcr.emulator.oauth import Tokens
 
 _FOREVER: Final = 3600
@@ -163,6 +163,8 @@ async def _abort(context: Any, error: CloudError) -> None:
 def _asked_for(fault: Fault) -> CloudError:
     code = fault.code if fault.code in HTTP_STATUS else code_of_status(fault.status)
     details = [retry_info(fault.retry_after)] if fault.retry_after is not None else []
+    if code == "RESOURCE_EXHAUSTED":
+        details.append(quota_failure(fault.message))
     return CloudError(code, fault.message, *details)
 
 
