@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,8 @@ async def locate(held: HeldCredential, context: RunContext, login: Mapping[str, 
         raise errors.refused(error, f"show the cloud resources of {held.name}") from None
 
 
+# Roles that `--role` may have named to let an account pull; others on the same place are for something else.
+_MAY_PULL = re.compile(r"(?:projects|organizations)/|roles/artifactregistry\.")
 _DOMAIN = ".iam.gserviceaccount.com"
 
 
@@ -103,11 +106,12 @@ class _Search:
         )
         resource = f"projects/{self._own or '-'}/serviceAccounts/{self._email}"
         account, role, (source, life) = await asyncio.gather(
-            self._account(resource), self._role(place), self._key_source(resource)
+            self._account(resource), self._seen_role(place), self._key_source(resource)
         )
         # A deleted account counts as ours, so that onboarding creates it again under its name. One that may
         # not be read does too: the session reads it again before it deletes or keeps it.
         ours = account in (None, "unseen") or made_by_pullkey(account)
+        given = not (ours and self._own == place.project)
         return GcrTarget(
             project=place.project,
             host=self._host,
@@ -116,9 +120,11 @@ class _Search:
             image_path=path,
             reference=reference,
             account=self._email,
-            account_given=not (ours and self._own == place.project),
-            role=role,
-            skip_grant=False,
+            account_given=given,
+            role=role or DEFAULT_ROLE,
+            # It may pull by a role of a group, a folder or a condition (`onboard --skip-grant`), and what
+            # pullkey may not have granted it does not grant again.
+            skip_grant=given and role is None,
             enable_apis=False,
             impersonate=impersonate,
             key_source=source,
@@ -225,11 +231,15 @@ class _Search:
             return [spelled] if spelled != self._name_after_host() and is_repository(spelled) else []
 
     async def _granted_places(self, project: str) -> list[Place]:
-        """The places in a project on which the account has a documented role."""
+        """The places in a project on which the account has a documented role; if there is none, those on
+        which it has another.
+        """
         only = repository_of(self._host)
         places = [Place(project, it) for it in ["", *([only] if only else await self._repositories(project))]]
         roles = await asyncio.gather(*(self._granted_role(place) for place in places))
-        found = [place for place, role in zip(places, roles, strict=True) if role]
+        having = [(place, role) for place, role in zip(places, roles, strict=True) if role]
+        documented = [place for place, role in having if role in (DEFAULT_ROLE, STORAGE_ROLE)]
+        found = documented or [place for place, _ in having]
         return [Place(project, only)] if found and only else found
 
     def _deleted_place(self) -> list[Place]:
@@ -250,16 +260,19 @@ class _Search:
                 return "unseen"
             raise
 
-    async def _role(self, place: Place) -> str:
+    async def _seen_role(self, place: Place) -> str | None:
+        """The role that the account has on the place, or on all of its project; None if none is seen."""
         role = await self._granted_role(place)
         if role is None and place.repository:
             # What Akka's older page grants, it grants on the project.
-            project_wide = await self._granted_role(Place(place.project, ""))
-            role = STORAGE_ROLE if project_wide == STORAGE_ROLE else None
-        return role or DEFAULT_ROLE
+            role = await self._granted_role(Place(place.project, ""), documented=True)
+        return role
 
-    async def _granted_role(self, place: Place) -> str | None:
-        """The documented role that the account has on the place; None if its policy may not be read."""
+    async def _granted_role(self, place: Place, *, documented: bool = False) -> str | None:
+        """The role that lets the account pull from the place: a documented one, or else the only other one
+        that may have been granted for it (`--allow-custom-role`). None if there is none, if there are
+        several, and if the policy may not be read.
+        """
         resource = f"projects/{place.project}"
         if place.repository:
             resource += f"/locations/{self._location}/repositories/{place.repository}"
@@ -269,7 +282,12 @@ class _Search:
             if error.not_shown:
                 return None
             raise
-        return next((it for it in (DEFAULT_ROLE, STORAGE_ROLE) if policy.has(found, it, self._email)), None)
+        roles = [role for role, conditional in policy.roles(found, self._email) if not conditional]
+        for role in (DEFAULT_ROLE, STORAGE_ROLE):
+            if role in roles:
+                return role
+        others = [] if documented else [role for role in roles if _MAY_PULL.match(role)]
+        return others[0] if len(others) == 1 else None
 
     async def _key_source(self, resource: str) -> tuple[str, dt.timedelta]:
         """Source and lifetime of the key that Akka holds, which the next key gets too."""

@@ -356,5 +356,8 @@ def role_removed_meanwhile(role: str, resource: str) -> str:
     return f"Google no longer shows {role} on {resource}: it was removed outside of pullkey."
 
 
-GRANT_UNKNOWN = "The key is valid; whether the role was granted is not known here (--skip-grant)."
+GRANT_UNKNOWN = (
+    "The key is valid; whether the account has a role that lets it pull is not known here, since pullkey "
+    "grants it none (--skip-grant, or a role that it sees nowhere)."
+)
 STILL_SPREADING = "Google shows key and role in place, so it is still spreading, or a deny policy forbids it."

@@ -256,6 +256,8 @@ def options_of(held: HeldCredential, target: GcrTarget | None) -> dict[str, str 
         found["role"] = target.role
     if target.role not in (DEFAULT_ROLE, STORAGE_ROLE):
         found["allow-custom-role"] = True
+    if target.skip_grant:
+        found["skip-grant"] = True
     if target.key_source != CREATE:
         found["key-source"] = target.key_source
     if target.key_source == UPLOAD:

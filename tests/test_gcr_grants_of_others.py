@@ -1,0 +1,55 @@
+"""A later command looks for the role that pullkey has granted, and grants no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.testing.harness.world import World
+from tests.harness.google_state import NAME, READER, project
+
+CUSTOM = "projects/acme-shop/roles/puller"
+PATIENTLY = ("--timeout", "30s")
+
+
+def bindings(world: World) -> list[Any]:
+    policy = project(world).repositories["europe-west1", "containers"].policy
+    return [(one.role, sorted(one.members)) for one in policy.bindings() if one.members]
+
+
+def test_a_role_that_comes_from_elsewhere_is_not_granted_by_a_later_command(gcr: World) -> None:
+    """`--skip-grant`: no option of the later commands names it, and the login need not change policies."""
+    state = gcr.cloud.state
+    account = state.add_account("acme-shop", "puller", created=project(gcr).created)
+    state.organization.grant(READER, account.member, since=project(gcr).created)
+    before = bindings(gcr)
+    assert gcr.onboard("--service-account", account.email, "--skip-grant").code == 0
+    state.denied_permissions.add("artifactregistry.repositories.setIamPolicy")
+
+    commands = [
+        ("rotate", "--all", "--yes", "--overlap", "0", *PATIENTLY),
+        ("list", "--check", *PATIENTLY),
+        ("verify", NAME, *PATIENTLY),
+        ("import",),
+    ]
+    done = [gcr.run(*command) for command in commands]
+
+    assert [one.code for one in done] == [0, 0, 0, 0], "".join(one.text for one in done)
+    assert bindings(gcr) == before
+    assert "skip-grant: true" in done[-1].out
+
+
+def test_a_custom_role_is_the_one_that_is_rotated_with_and_removed(gcr: World) -> None:
+    gcr.cloud.state.custom_roles[CUSTOM] = frozenset({"artifactregistry.repositories.downloadArtifacts"})
+    before = bindings(gcr)
+    assert gcr.onboard("--role", CUSTOM, "--allow-custom-role").code == 0
+    granted = bindings(gcr)
+    assert [role for role, _ in granted if (role, _) not in before] == [CUSTOM]
+
+    rotated = gcr.run("rotate", NAME, "--yes", "--overlap", "0", *PATIENTLY)
+
+    assert rotated.code == 0, rotated.text
+    assert bindings(gcr) == granted
+    removed = gcr.run("offboard", NAME, "--yes", *PATIENTLY)
+    assert removed.code == 0, removed.text
+    assert bindings(gcr) == before
+    assert "akka-docker-reader@acme-shop.iam.gserviceaccount.com" not in project(gcr).accounts
