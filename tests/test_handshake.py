@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootstrap.http.client import trust_of_environment
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.key_ref import KeyRef
@@ -572,6 +575,20 @@ def test_a_name_in_other_letters_is_the_same_as_in_the_certificate() -> None:
 
     assert _untrusted("xn--bcher-kva.example:5000", "https://xn--bcher-kva.example/token") is None
     assert _untrusted("xn--bcher-kva.example", "https://b\u00fccher.example/token") is None
+
+
+def test_an_authority_of_your_own_is_trusted_beside_the_public_ones(
+    registry: Registry,
+) -> None:
+    import certifi
+
+    public = ssl.create_default_context(cafile=certifi.where()).get_ca_certs()
+    own = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]).get_ca_certs()
+
+    trusted = trust_of_environment().get_ca_certs()
+
+    assert [one for one in (*public, *own) if one not in trusted] == []
+    assert isinstance(asyncio.run(fetch_challenge(HOST)), Challenge)
 
 
 def test_a_certificate_that_nobody_knows_is_told_with_what_to_do(

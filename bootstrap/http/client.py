@@ -19,7 +19,7 @@ def new_client(
     """Create a client for a host (without port) and the token service that it names; "" is a cloud's API.
 
     Redirects are not followed: one could send the credential to another host. Unless the host's address is
-    overridden, the proxies and certificates in the environment apply, as httpx reads them.
+    overridden, the proxies in the environment apply, as httpx reads them, and its certificate authorities.
 
     Raises:
         UsageProblem: the environment has an invalid proxy or certificate file.
@@ -28,7 +28,7 @@ def new_client(
         return httpx.AsyncClient(
             base_url=base_url,
             transport=_ConnectTo() if connect_to(host) is not None else None,
-            verify=_trust_of_environment(),
+            verify=trust_of_environment(),
             timeout=timeout,
             follow_redirects=False,
             http2=http2,
@@ -49,7 +49,7 @@ class _ConnectTo(httpx.AsyncBaseTransport):
     """Connects to a registry at another address; TLS still verifies the registry's name."""
 
     def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport(verify=_trust_of_environment())
+        self._inner = httpx.AsyncHTTPTransport(verify=trust_of_environment())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -64,11 +64,16 @@ class _ConnectTo(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _trust_of_environment() -> ssl.SSLContext:
-    """The TLS context with the environment's authorities, cached: reading them is slower than a handshake."""
+def trust_of_environment() -> ssl.SSLContext:
+    """The TLS context with the public authorities and those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name: by
+    itself, httpx trusts the named ones only. Cached, since reading them is slower than a handshake.
+    """
     return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @functools.cache
-def _trusting(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if file or folder:
+        context.load_verify_locations(cafile=file or None, capath=folder or None)
+    return context

@@ -122,7 +122,7 @@ def _fix(name: str, text: str, numbers: set[str], tenant: str) -> str:
     if _CERTIFICATE.search(text):
         return (
             "If the authority is your company's, or that of a proxy that inspects TLS, name its certificate "
-            "in SSL_CERT_FILE, and for az in REQUESTS_CA_BUNDLE"
+            "in SSL_CERT_FILE, and for az a file with it and the public ones in REQUESTS_CA_BUNDLE"
         )
     if name == "EnvironmentCredential" and numbers:
         for number, how in _SECRET.items():

@@ -113,9 +113,9 @@ _HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 _OWN_AUTHORITY = (
-    "If its authority is your own, or that of a proxy that inspects TLS, name that authority's certificate "
-    "in each of GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, since Google's "
-    "libraries read all three"
+    "If its authority is your own, or that of a proxy that inspects TLS, name a file with that "
+    "authority's certificate and the public ones in each of GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, "
+    "REQUESTS_CA_BUNDLE and SSL_CERT_FILE: Google's libraries trust what it holds and nothing else"
 )
 # gRPC's words for a connection that is no HTTP/2: a proxy that inspects TLS does not offer it
 # (grpc/grpc#23172), or the login page of a network or another server has answered.
