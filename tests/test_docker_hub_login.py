@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.plugin.context import RunContext
 from bootstrap.testing.harness.world import World
 from providers.docker_hub import provider
-from providers.docker_hub.emulator.seed import CAREFUL
+from providers.docker_hub.emulator.seed import CAREFUL, OWNER, PASSWORD
 from tests.harness.docker_hub_state import (
     LOGIN,
     onboard,
@@ -53,6 +54,20 @@ class TestLogin:
         assert onboard(hub, *LOGIN).code == 0
         assert hub.calls("hub.CreateAuthToken") == 2
         assert len(our_pats(hub)) == 1
+
+
+def test_the_plan_of_a_file_shows_what_the_login_does_not_find(hub: World, tmp_path: Path) -> None:
+    file = tmp_path / "registries.yaml"
+    file.write_text(
+        "version: 1\ntargets:\n"
+        f"- {{provider: docker-hub, organization: acme, repository: acme/chekout, hub-user: {OWNER},"
+        " akka-project: shop, login: 'env:LOGIN'}\n"
+    )
+
+    planned = hub.run("plan", "-f", str(file), env={"LOGIN": PASSWORD, "PULLKEY_DOCKER_HUB_IMAGE": ""})
+
+    assert "1 target: 1 blocked." in planned.out, planned.text
+    assert "no repository acme/chekout" in " ".join(planned.out.split())
 
 
 class TestPublicImages:

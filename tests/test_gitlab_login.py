@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,6 +13,7 @@ from bootstrap.sandbox.registry.answers import Refusal, Scope
 from bootstrap.testing.harness.world import World
 from providers.gitlab.emulator.registry import GitlabPolicy
 from providers.gitlab.emulator.seed import DEVELOPER_TOKEN, MAINTAINER_TOKEN, OWNER_TOKEN, READ_TOKEN
+from providers.gitlab.emulator.state import MAINTAINER
 from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens
 from tests.harness.terminal import Terminal
 
@@ -213,3 +215,40 @@ def test_an_access_token_is_not_sent_to_another_instance_than_the_one_that_was_n
     said = " ".join(done.err.split())
     assert "the access token is for gitlab.acme-own.example, so it is not sent to gitlab.com" in said
     assert not [one for one in log[before:] if one.api == "gitlab"]
+
+
+class TestInAFile:
+    def test_each_target_has_the_login_that_it_names(self, gitlab: World, tmp_path: Path) -> None:
+        """As project access tokens are, which see no other project."""
+        logins = {"LOGIN_A": "glpat-of-shop-alone-1", "LOGIN_B": "glpat-of-notes-alone-2"}
+        gitlab.passwords += logins.values()
+        state = gitlab.cloud.state
+        for user, login, path in (
+            ("shop_bot", logins["LOGIN_A"], "acme/shop"),
+            ("notes_bot", logins["LOGIN_B"], "stranger/notes"),
+        ):
+            state.add_user(user, login)
+            state.members[user, path] = MAINTAINER
+        file = tmp_path / "registries.yaml"
+        file.write_text(
+            "version: 1\ndefaults: {akka-project: shop}\ntargets:\n"
+            "- {provider: gitlab, project: acme/shop, login: 'env:LOGIN_A'}\n"
+            "- {provider: gitlab, project: stranger/notes, login: 'env:LOGIN_B'}\n"
+        )
+
+        done = gitlab.run("apply", "-f", str(file), "--yes", env={**NO_IMAGE, **logins})
+
+        assert done.code == 0, done.text
+        assert [len(our_tokens(gitlab, path)) for path in ("acme/shop", "stranger/notes")] == [1, 1]
+
+    def test_its_plan_shows_what_the_login_does_not_find(self, gitlab: World, tmp_path: Path) -> None:
+        file = tmp_path / "registries.yaml"
+        file.write_text(
+            "version: 1\ntargets:\n"
+            "- {provider: gitlab, project: acme/shopp, akka-project: shop, login: 'env:LOGIN'}\n"
+        )
+
+        planned = gitlab.run("plan", "-f", str(file), env={**NO_IMAGE, "LOGIN": MAINTAINER_TOKEN})
+
+        assert "1 target: 1 blocked." in planned.out, planned.text
+        assert "shows the user sam no project acme/shopp" in " ".join(planned.out.split())

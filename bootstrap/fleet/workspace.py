@@ -63,8 +63,14 @@ class Workspace:
     def opened(self, entry: Entry) -> OpenedTarget:
         """Open a session for a target, without any call. The caller closes it."""
         reporter = self.reporter(entry)
+        options = own_fields(entry.provider.name)
         context = RunContext(
-            self.deadline, reporter.waiting, self.trace, ask_secret=asks(entry), shared=self.shared
+            self.deadline,
+            reporter.waiting,
+            self.trace,
+            ask_secret=asks(entry),
+            sources={options[one.field].key: str(one) for one in entry.sources},
+            shared=self.shared,
         )
         self.record(entry, context)
         session = entry.provider.open(entry.target, context)

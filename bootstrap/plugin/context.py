@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Audit, not_recorded
+from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 
@@ -151,6 +152,8 @@ class RunContext:
         ask_secret: prompts for a secret, or reads it from stdin. Its argument describes the secret: "The
             password of ops at registry.example.com". Returns None if the run changes nothing and continues
             without. Raises `UsageProblem` if it cannot prompt. To be called in `Session.prompt_secrets` only.
+        sources: where a file reads the target's secrets from, by the option that they are of:
+            `{"login_stdin": "env:LOGIN"}`. Not to be shown: a command's arguments may be confidential.
         shared: the cache of all sessions of this command.
         audit: records each change; the engine calls it.
         sleep: waits for a number of seconds; other targets may run meanwhile.
@@ -171,6 +174,7 @@ class RunContext:
     run_id: str = field(default_factory=new_run_id)
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
     ask_secret: Callable[[str], Awaitable[Secret | None]] = ask_nobody
+    sources: Mapping[str, str] = field(default_factory=dict)
     shared: Shared = field(default_factory=Shared)
     audit: Audit = not_recorded
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -188,6 +192,27 @@ class RunContext:
     async def held_credential(self) -> HeldCredential | None:
         """Akka's current record under the secret name of this target."""
         return None if self.held is None else await self.held()
+
+    async def secret_of_file(self, option: str) -> Secret | None:
+        """The secret of an option whose source a file names, read now, without a prompt.
+
+        A login that a plan can have is used by it, so that it finds what the login may not do. None if no
+        source is named, or if it cannot be read, which `ask_secret` reports where the secret is needed.
+        """
+        from bootstrap.plugin.cache import AsyncOnce
+
+        source = self.sources.get(option)
+        if source is None:
+            return None
+
+        async def read() -> Secret | None:
+            try:
+                return await self.ask_secret(option)
+            except PullkeyError:
+                return None
+
+        once = self.shared.get(("secret of a file", source), lambda: AsyncOnce(read))
+        return await once()
 
     async def keys_in_use(self, *, anew: bool = False) -> KeysInUse:
         """The keys that the records of all Akka projects name.

@@ -138,9 +138,10 @@ class Hub:
             self._connection = self.context.shared.get("docker-hub", Connection)
         return self._connection
 
-    @property
-    def has_login(self) -> bool:
-        """Whether calls need no prompt."""
+    async def has_login(self) -> bool:
+        """Whether calls need no prompt: the password was supplied, or a file names its source."""
+        if self.login.secret is None and self.login.user:
+            self.login.secret = await self.context.secret_of_file("login_stdin")
         return self.login.secret is not None
 
     # -- calls -----------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class DockerHubSession(Session):
         target = self.target
         if not target.minted:
             return f"{target.puller}, with a user-supplied token" if target.puller else "no user yet"
-        if not self.hub.has_login:
+        if not await self.hub.has_login():
             return f"{target.user}, who has not logged in" if target.user else "no user"
         await self.hub.login.bearer(self.hub)
         return f"the Docker Hub user {target.user}"
@@ -80,7 +80,7 @@ class DockerHubSession(Session):
         if self.target.repository:
             return Probe(REGISTRY, self.target.repository, self.target.reference, head=True)
         repositories: tuple[str, ...] = ()
-        if self.target.kind == "oat" and self.hub.has_login:
+        if self.target.kind == "oat" and await self.hub.has_login():
             repositories = await self._created.held_repositories()
         return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
 
@@ -102,7 +102,7 @@ class DockerHubSession(Session):
     async def _problems(self) -> list[Problem]:
         """Problems of the login or of the supplied token that can be seen before any change."""
         if self.target.minted:
-            return await self._about_the_login() if self.hub.has_login else []
+            return await self._about_the_login() if await self.hub.has_login() else []
         return await self._about_the_token() if self._supplied.token is not None else []
 
     async def _about_the_login(self) -> list[Problem]:
@@ -198,7 +198,7 @@ class DockerHubSession(Session):
             Refused: Docker Hub refuses the token or the login, or their permissions are not enough.
         """
         if self.target.minted:
-            if self.hub.has_login:
+            if await self.hub.has_login():
                 return  # already checked
             await self.hub.login.bearer(self.hub)
         else:

@@ -173,7 +173,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
 
     async def why_unchecked(self) -> str:
-        return "" if self._hub.has_login else "not checked at Docker Hub without a login"
+        return "" if await self._hub.has_login() else "not checked at Docker Hub without a login"
 
     async def prepare(self) -> None:
         if self._target.organization and not self._repositories:
@@ -229,7 +229,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return [one.key_id for one in tokens if one.label == intent["label"]]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not self._hub.has_login:
+        if not await self._hub.has_login():
             return []
         with as_sentence(f"show the tokens of {self._target.puller}"):
             tokens = await self._hub.tokens(self._target.organization)

@@ -97,7 +97,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         """A deploy token's user name contains its number, unless another one was chosen."""
         if username == f"{USER}{link.key_id}":
             return True
-        if not self._place.may_look:
+        if not await self._place.may_look():
             return False
         shown = await self.recorded(link.key_id)
         return shown is not None and shown.username == username
@@ -132,7 +132,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         return "" if READ_REGISTRY in shown.scopes else "may not read the registry"
 
     async def why_unchecked(self) -> str:
-        return "" if self._place.may_look else "not checked at GitLab without a login"
+        return "" if await self._place.may_look() else "not checked at GitLab without a login"
 
     async def create(self) -> NewToken:
         namespace, gitlab = await self._place.namespace(), await self._place.gitlab()
@@ -165,7 +165,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
         return [key_id_of(one.number) for one in await self._listed() if one.name == intent["name"]]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
-        if not self._place.may_look:
+        if not await self._place.may_look():
             return []
         try:
             listed = await self._listed()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.pull import PullAttempt
+from bootstrap.model.secret import Secret
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
@@ -18,6 +19,7 @@ from providers.gitlab.target import GitlabTarget
 
 _TOKEN_PATH = "/jwt/auth"  # noqa: S105  - a path
 _SERVICE = "container_registry"
+_LOGIN = "login_stdin"
 
 
 def instance_of(challenge: Challenge) -> str:
@@ -51,11 +53,17 @@ class Place:
         self._login = Login(host_of_instance(target.gitlab), target.login)
         self._challenge: Challenge | None = None
 
+    async def may_look(self) -> bool:
+        """Whether looking needs no prompt: the access token was supplied, or a file names its source."""
+        login = self._login
+        if login.secret is None and not self._target.login_for:
+            login.secret = await self._context.secret_of_file(_LOGIN)
+        return login.secret is not None and login.refused is None
+
     @property
-    def may_look(self) -> bool:
-        """Whether looking needs no prompt."""
-        known = self._target.login is not None or self._login.secret is not None
-        return known and self._login.refused is None
+    def secret(self) -> Secret | None:
+        """The access token, once it is known."""
+        return self._login.secret
 
     async def instance(self) -> str:
         """The URL of the instance.
@@ -66,15 +74,23 @@ class Place:
         return await self._instance()
 
     async def gitlab(self) -> Gitlab:
-        """The calls to it; the first one prompts for the access token, if this run may prompt."""
+        """The calls to it; the first one prompts for the access token, if this run may prompt.
+
+        An access token may be of one project only. So targets share one if a file names the same source for
+        them, or none, and what was found with one is not used for another.
+        """
         instance = await self.instance()
         shared = self._context.shared.get(
-            ("gitlab-login", instance), lambda: Login(host_of_instance(instance))
+            ("gitlab-login", instance, self._source), lambda: Login(host_of_instance(instance))
         )
         if shared.secret is None:
-            shared.secret = self._target.login
+            shared.secret = self._login.secret
         self._login = shared
         return Gitlab(self._context, instance, shared)
+
+    @property
+    def _source(self) -> str:
+        return self._context.sources.get(_LOGIN, "")
 
     async def challenge(self) -> Challenge | PullAttempt:
         """The login that the registry requires, or why that is not known. Read until it is known."""
@@ -123,7 +139,7 @@ class Place:
         gitlab, target = await self.gitlab(), self._target
         named = target.path or target.number or target.repository
         found = self._context.shared.get(
-            ("gitlab-namespace", gitlab.instance, target.kind, named),
+            ("gitlab-namespace", gitlab.instance, self._source, target.kind, named),
             lambda: AsyncOnce(
                 lambda: _namespace_of(target, gitlab),
                 passing=lambda _: True,
@@ -182,7 +198,7 @@ async def _who(gitlab: Gitlab) -> str:
 
 async def known_namespace(place: Place) -> Namespace | None:
     """The project or group, if it can be read without a prompt; else None."""
-    if not place.may_look:
+    if not await place.may_look():
         return None
     try:
         return await place.namespace()

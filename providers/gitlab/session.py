@@ -48,14 +48,14 @@ class GitlabSession(Session):
     async def connect(self) -> str:
         gitlab = await self.place.gitlab()
         host = host_of_instance(gitlab.instance)
-        if not self.place.may_look:
+        if not await self.place.may_look():
             return f"{host}, without a login"
         user, _ = await gitlab.user()
         return f"the user {user} of {host}" if user else f"an access token of {host}"
 
     def redact(self, text: str) -> str:
         secrets = Confidential()
-        for secret in (self.target.login, self.credential.password if self.credential else None):
+        for secret in (self.place.secret, self.credential.password if self.credential else None):
             if secret is not None:
                 secrets.add_login(_ANY_USER, secret)
         return secrets.clean(text)
@@ -99,7 +99,7 @@ class GitlabSession(Session):
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
         if await is_pending(self._token):
-            if self.place.may_look:
+            if await self.place.may_look():
                 self._looked = True
                 findings.problems += await problems_of(self.place, self.target)
             findings.notices += await notices_of(self.place, self.target)
@@ -137,7 +137,7 @@ class GitlabSession(Session):
         """The access token reads the images that its user may read. It is sent to the token service only if
         that is the instance's own.
         """
-        if not self.place.may_look:
+        if not await self.place.may_look():
             return None
         gitlab = await self.place.gitlab()
         challenge = await self.place.challenge()

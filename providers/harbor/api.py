@@ -38,7 +38,6 @@ class Harbor:
         host: of the Harbor, with its port.
         user: the user who logs in.
         secret: the password, if it was supplied already.
-        has_source: whether a file names the source of the password, so that it is available without a prompt.
         login_for: another Harbor that the login is for, which is not sent to this one then.
     """
 
@@ -49,7 +48,6 @@ class Harbor:
         user: str,
         secret: Secret | None,
         *,
-        has_source: bool = False,
         login_for: str = "",
     ) -> None:
         self.context = context
@@ -59,7 +57,6 @@ class Harbor:
         )
         if secret is not None:
             self.login.secret = secret
-        self._has_source = has_source
         self._projects = AsyncOnceByKey(_may_pass)
         self._permissions = AsyncOnceByKey(_may_pass)
 
@@ -70,7 +67,7 @@ class Harbor:
 
     async def may_look(self) -> bool:
         """Whether looking needs no prompt."""
-        return await self.login.is_supplied(self.context, has_source=self._has_source)
+        return await self.login.is_supplied(self.context)
 
     # -- the login and the server ----------------------------------------------------------------------------
 

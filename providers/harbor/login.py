@@ -36,7 +36,6 @@ class Login:
     refused: PullkeyError | None = None
     login_for: str = ""
     _tried: bool = False
-    _source_failed: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -60,19 +59,13 @@ class Login:
             raise messages.login_not_supplied(self.host)
         return self.secret
 
-    async def is_supplied(self, context: RunContext, *, has_source: bool) -> bool:
-        """Whether the password is known without a prompt: it was supplied, or a file names its source, which
-        is read now. One that cannot be read is reported where the login is needed.
-        """
+    async def is_supplied(self, context: RunContext) -> bool:
+        """Whether the password is known without a prompt: it was supplied, or a file names its source."""
         if self.login_for:
             return False
-        async with self._lock:
-            if self.secret is None and has_source and self.user and not self._source_failed:
-                try:
-                    await self.ask(context)
-                except PullkeyError:
-                    self._source_failed = True
-            return self.secret is not None
+        if self.secret is None and self.user:
+            self.secret = await context.secret_of_file("login_stdin")
+        return self.secret is not None
 
     async def authorization(
         self, context: RunContext, attempt: Callable[[Secret], Awaitable[None]]

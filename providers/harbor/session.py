@@ -33,14 +33,7 @@ class HarborSession(Session):
     def __init__(self, target: HarborTarget, context: RunContext) -> None:
         self.target = target
         self.context = context
-        self.harbor = Harbor(
-            context,
-            target.host,
-            target.user,
-            target.login,
-            has_source=target.login_has_source,
-            login_for=target.login_for,
-        )
+        self.harbor = Harbor(context, target.host, target.user, target.login, login_for=target.login_for)
         self._preflight = HarborPreflight(self.harbor, target)
         self._image = ImageChoice(self.harbor, target)
         self._robot = RobotAccount(self, target, self.harbor)

@@ -46,7 +46,6 @@ class HarborTarget(Target):
         user: the user who logs in to create it; "" if no user was named.
         repository: of the image that verifies the pull; "" if none was named.
         login: the password that was supplied on stdin.
-        login_has_source: whether a file names the source of the password.
         login_for: the Harbor that the environment names, if Akka's record is of another one: the login is for
             that one, and nobody else gets it.
     """
@@ -59,7 +58,6 @@ class HarborTarget(Target):
     reference: str = ""
     expires_in: dt.timedelta = DEFAULT_LIFETIME
     login: Secret | None = field(default=None, repr=False, compare=False)
-    login_has_source: bool = field(default=False, compare=False)
     login_for: str = ""
 
     @classmethod
@@ -97,8 +95,6 @@ class HarborTarget(Target):
             reference=image.reference if image else "",
             expires_in=lifetime,
             login=values.get("login_stdin"),
-            # A file of registries names its source.
-            login_has_source="login_stdin" in (values.get("sources") or ()),
         )
 
     @classmethod
