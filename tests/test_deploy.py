@@ -110,7 +110,9 @@ def test_what_kustomize_makes_of_it_is_as_kubernetes_has_it(name: str) -> None:
     for one in made:
         if one["kind"] != "ConfigMap":
             validator(VERSIONS[0], one["kind"]).validate(one)
-    assert ("gke-metadata-server" in {one["metadata"]["name"] for one in made}) is (name == "example")
+    policies = {one["metadata"]["name"]: one["spec"] for one in made if one["kind"] == "NetworkPolicy"}
+    assert ("gke-metadata-server" in policies) is (name == "example")
+    assert ("cluster-dns" in policies) is (name == "example")
 
 
 @pytest.mark.needs_kubectl
@@ -385,6 +387,11 @@ def test_nothing_comes_in_and_little_goes_out() -> None:
             }
         ],
     }
+    # Where NodeLocal DNSCache answers at the address of kube-dns, which differs by cluster.
+    (own,) = found("NetworkPolicy", "cluster-dns")["spec"]["egress"]
+    assert [tuple(one.values()) for one in own["ports"]] == [("UDP", 53), ("TCP", 53)]
+    (address,) = own["to"]
+    assert address["ipBlock"]["cidr"].endswith("/32")
     gke = found("NetworkPolicy", "gke-metadata-server")["spec"]
     assert {port["port"] for rule in gke["egress"] for port in rule["ports"]} == {988, 80}
     labels = {"app.kubernetes.io/name": "pullkey"}
