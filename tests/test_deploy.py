@@ -225,6 +225,30 @@ def test_a_cluster_of_one_cloud_logs_in_to_the_other(tmp_path: Path, job: str) -
     assert pod["automountServiceAccountToken"] is False
 
 
+@pytest.mark.needs_kubectl
+@pytest.mark.parametrize("components", [("rotate", "metrics"), ("apply",)], ids="-".join)
+def test_every_job_can_read_the_logins_that_the_file_names(
+    tmp_path: Path, components: tuple[str, ...]
+) -> None:
+    job, *others = components
+    made = mine(tmp_path, job, *others, "logins")
+    jobs = [one for one in made if one["kind"] in ("Job", "CronJob")]
+    assert len(jobs) == len(components)
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for one in jobs:
+        validator(VERSIONS[0], one["kind"]).validate(one)
+        pod = one["spec"].get("jobTemplate", one)["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        (mount,) = [one for one in container["volumeMounts"] if one["name"] == "logins"]
+        assert mount["readOnly"] is True
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "logins"]
+        # Its user reads them as a member of the volume's group.
+        assert volume["secret"]["defaultMode"] == 0o440
+        assert pod["securityContext"]["fsGroup"]
+        assert f"secret generic {volume['secret']['secretName']} --from-file=harbor=/dev/stdin" in page
+        assert f"`login: file:{mount['mountPath']}/harbor`" in page
+
+
 def test_the_page_binds_each_login_to_the_pods_service_account() -> None:
     account = found("ServiceAccount", "pullkey")["metadata"]
     who = f"{account['namespace']}/{account['name']}"
@@ -353,7 +377,7 @@ def test_no_key_of_a_cloud_and_no_secret_is_in_it() -> None:
         if path.is_file() and "GOOGLE_APPLICATION_CREDENTIALS" in path.read_text(encoding="utf-8")
     ]
     assert named == ["google-login"]
-    assert set(re.findall(r"secrets\.(\w+)", texts)) == {"AKKA_TOKEN"}
+    assert set(re.findall(r"secrets\.(\w+)", texts)) == {"AKKA_TOKEN", "HARBOR_PASSWORD"}
 
 
 def test_nothing_comes_in_and_little_goes_out() -> None:

@@ -428,6 +428,17 @@ def test_only_the_job_that_runs_it_may_ask_for_a_login() -> None:
     assert "cache" not in json.dumps(workflow())
 
 
+def test_a_login_of_a_registry_has_its_line_where_akka_s_token_has() -> None:
+    """In both steps: without it `report` cannot read the keys, and exits with 5."""
+    text = WORKFLOW.read_text().replace("# HARBOR_PASSWORD: ", "HARBOR_PASSWORD: ")
+    steps = yaml.safe_load(text)["jobs"]["pullkey"]["steps"]
+    given = [one["env"] for one in steps if "env" in one]
+    assert len(given) == 2
+    for one in given:
+        assert one["AKKA_TOKEN"] == "${{ secrets.AKKA_TOKEN }}"
+        assert one["HARBOR_PASSWORD"] == "${{ secrets.HARBOR_PASSWORD }}"
+
+
 def blocks_of_the_page() -> str:
     """The commands of docs/github-actions.md, with their continued lines joined."""
     page = (ROOT / "docs" / "github-actions.md").read_text()
