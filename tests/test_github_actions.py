@@ -28,7 +28,7 @@ from bootstrap.testing.harness.world import World
 from tests.harness.google_state import project
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKFLOW = ROOT / "deploy" / "github" / "registries.yaml"
+WORKFLOW = ROOT / "deploy" / "github" / "pullkey.yaml"
 CONTAINERS = "europe-west1-docker-pkg-dev-acme-shop-containers"
 FILE = """version: 1
 defaults: {akka-project: shop}

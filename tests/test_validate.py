@@ -116,9 +116,16 @@ def test_it_needs_a_file() -> None:
 
 def test_the_hook_runs_the_command_for_files_of_registries(good: Path) -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    for name in ("registries.yaml", "deploy/registries.yml"):
-        assert re.search(hook["files"], name)
-    assert not re.search(hook["files"], "deploy/other.yaml")
+
+    def taken(name: str) -> bool:
+        return bool(re.search(hook["files"], name)) and not re.search(hook["exclude"], name)
+
+    (workflow,) = (ROOT / "deploy" / "github").iterdir()
+    assert taken("registries.yaml")
+    assert taken("deploy/registries.yml")
+    assert not taken("deploy/other.yaml")
+    assert not taken(f"deploy/github/{workflow.name}")
+    assert not taken(".github/workflows/registries.yaml")
     program, *arguments = shlex.split(hook["entry"])
     assert program == "pullkey"
     assert pullkey(*arguments, str(good)).returncode == 0
