@@ -295,3 +295,7 @@ def test_the_provenance_says_from_what_and_that_nobody_signed_it(checkout: Path,
     assert statement["predicate"]["buildDefinition"]["externalParameters"] == {"draft": False}
     assert lock["digest"]["sha256"] == hashlib.sha256(LOCK.read_bytes()).hexdigest()
     assert "unsigned" in statement["predicate"]["runDetails"]["builder"]["id"]
+    # As it is: of a file that is taken for a predicate cosign makes a statement of its own, without what this
+    # one says (cmd/cosign/cli/attest/attest_blob.go).
+    (command,) = re.findall(r"cosign attest-blob (.*)", release.__doc__ or "")
+    assert command == "--statement dist/provenance.json --bundle dist/provenance.bundle"
