@@ -253,6 +253,17 @@ def alerts(samples: Iterable[Sample], folder: Path, *, now: float, expected: dic
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_prometheus_rule_of_the_page_has_the_label_by_which_prometheus_selects_it() -> None:
+    """That of kube-prometheus-stack (values.yaml, ruleSelectorNilUsesHelmValues)."""
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    (piped,) = re.findall(r"^(\{ printf .*?^\}) \| kubectl", page, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(["bash", "-c", piped], cwd=ROOT, capture_output=True, text=True, check=True)
+    rule = yaml.safe_load(done.stdout)
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["metadata"]["labels"] == {"release": "kube-prometheus-stack"}
+    assert rule["spec"] == yaml.safe_load(RULES.read_text())
+
+
 EXPIRING = {"PullkeyCredentialExpiresSoon": 1, "PullkeyRotationOverdue": 1}
 ENDED = {"PullkeyCredentialExpired": 1, "PullkeyRotationOverdue": 1}
 
