@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,7 +142,9 @@ def test_what_the_page_applies_is_a_copy_of_the_example() -> None:
     assert all(one.startswith("deploy/kubernetes/example") for one in applied), applied
 
 
-def mine(tmp_path: Path, job: str, *components: str, **config_maps: str) -> list[dict[str, Any]]:
+def mine(
+    tmp_path: Path, job: str, *components: str, patches: Sequence[Any] = (), **config_maps: str
+) -> list[dict[str, Any]]:
     """What kustomize makes of a team's own directory, with these components and values."""
     copied = tmp_path / "kubernetes"
     shutil.copytree(DEPLOY / "kubernetes", copied)
@@ -150,6 +152,7 @@ def mine(tmp_path: Path, job: str, *components: str, **config_maps: str) -> list
     written = {
         "resources": [f"../overlays/{job}"],
         "components": [f"../components/{one}" for one in components],
+        "patches": list(patches),
         "configMapGenerator": [
             {"name": f"pullkey-{name}", "namespace": "pullkey", "literals": [value]}
             for name, value in config_maps.items()
@@ -157,6 +160,18 @@ def mine(tmp_path: Path, job: str, *components: str, **config_maps: str) -> list
     }
     (copied / "mine" / "kustomization.yaml").write_text(yaml.safe_dump(written))
     return rendered(copied / "mine")
+
+
+@pytest.mark.needs_kubectl
+def test_the_patch_of_the_page_names_a_storage_class_for_the_parts(tmp_path: Path) -> None:
+    """The default ones of GKE and AKS are disks, which are no ReadWriteMany."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    (patch,) = re.findall(r"```yaml\n(- target:.*?)```", page, re.DOTALL)
+    made = mine(tmp_path, "apply", patches=yaml.safe_load(patch))
+    (claim,) = [one for one in made if one["kind"] == "PersistentVolumeClaim"]
+    validator(VERSIONS[0], claim["kind"]).validate(claim)
+    assert claim["spec"]["storageClassName"] == "standard-rwx"
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 def template_in(made: list[dict[str, Any]]) -> dict[str, Any]:
