@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
-import importlib.util
 import json
 import re
 import shutil
@@ -14,27 +12,19 @@ import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.harness.script_module import script_module
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def _script(name: str) -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader(Path(name).stem, str(ROOT / "scripts" / name))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-release = _script("release")
-for_an_index = _script("readme_for_an_index.py").for_an_index
+release = script_module("release")
+for_an_index = script_module("readme_for_an_index.py").for_an_index
 PINNED: dict[str, dict[str, Any]] = {
     release.normal(one["name"]): one for one in release.locked(LOCK.read_text())
 }
