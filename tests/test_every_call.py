@@ -1,4 +1,4 @@
-"""Every call of every command fails in some ways, once or forever; `scripts/fault-suite` has all the ways."""
+"""Calls of every command fail in some ways, once or forever; `scripts/fault-suite` has all the ways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bootstrap.testing.harness.fault_cases import FAULTS, Case, selection
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.rehearsals import Workers
 from bootstrap.testing.harness.stage import COMMANDS
+from tests.harness.marks import full_case
 
+SHARES = 3
+"""Each run tries one share of the selection, scripts/test-full the others."""
 AT_ONCE = 6
 """Cases side by side: most of them wait most of the time."""
 
@@ -24,12 +27,15 @@ def workers() -> Iterator[Workers]:
 
 # Those of a provider share what is known of its calls, so each provider is one test.
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("share", [0, full_case(1), full_case(2)])
 @pytest.mark.parametrize("provider", dict.fromkeys(kind.provider for kind in KINDS.values()))
-def test_a_call_that_fails_harms_nobody_and_leaves_nothing(workers: Workers, provider: str) -> None:
+def test_a_call_that_fails_harms_nobody_and_leaves_nothing(
+    workers: Workers, provider: str, share: int
+) -> None:
     cases = _cases(workers, provider)
     # A registry to which a password was brought has few calls.
     assert {case.fault for case in cases} == set(FAULTS) or provider == "private"
-    outcomes = [one for future in [*map(workers.run_case, cases)] if (one := future.result())]
+    outcomes = [one for future in [*map(workers.run_case, cases[share::SHARES])] if (one := future.result())]
     assert [
         f"{one.case}: exit code {one.code}, {one.seconds} s: {one.wrong}" for one in outcomes if one.wrong
     ] == []
