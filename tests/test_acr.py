@@ -24,7 +24,7 @@ from bootstrap.sandbox.host import SandboxSettings
 from bootstrap.testing.harness.world import World, make_world
 from providers.acr import token_claims as claims
 from providers.acr.registry_session import allows
-from providers.acr.roles import assignment_name
+from providers.acr.roles import ROLE_NAMES, assignment_name
 from providers.acr.target import SUFFIXES, AcrTarget
 from tests.harness.azure_state import APP, NAME, applications, cloud_picture, roles, secrets
 
@@ -217,6 +217,15 @@ class TestToldFirst:
         assert done.code == 3
         assert "Application.ReadWrite.OwnedBy (Microsoft Graph)" in done.err
 
+    def test_a_user_with_the_role_application_developer_where_members_create_no_applications(
+        self, acr: World
+    ) -> None:
+        state = acr.cloud.state
+        state.operator_is_user, state.members_may_create_apps = True, False
+        state.directory_roles = {"cf1c38e5-3621-4004-a7cb-879624dced7c"}
+        done = acr.onboard()
+        assert done.code == 0, done.text
+
     def test_a_policy_that_forbids_secrets(self, acr: World) -> None:
         acr.cloud.state.app_management_policy.secrets_blocked = True
         done = acr.onboard()
@@ -393,12 +402,29 @@ def token(**said: Any) -> str:
         ({"roles": ["Application.ReadWrite.OwnedBy"]}, True),
         ({"roles": ["Application.Read.All"]}, False),
         ({"scp": "User.Read", "wids": ["62e90394-69f5-4237-9190-012177145e10"]}, True),
+        ({"wids": ["cf1c38e5-3621-4004-a7cb-879624dced7c"]}, True),
         ({"scp": "User.Read", "wids": []}, None),
         ({}, None),
     ],
 )
 def test_rights_in_a_token(said: dict[str, Any], expected: bool | None) -> None:
     assert claims.makes_applications(claims.read(token(**said))) is expected
+
+
+BUILT_IN_ROLES = {
+    # MicrosoftDocs/entra-docs, "Microsoft Entra built-in roles".
+    "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
+    "cf1c38e5-3621-4004-a7cb-879624dced7c": "Application Developer",
+    "158c047a-c907-4556-b7ef-446551a6b5f7": "Cloud Application Administrator",
+    "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
+    # MicrosoftDocs/azure-docs, "Azure built-in roles".
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+    "b93aa761-3e63-49ed-ac28-beffa264f7ac": "Container Registry Repository Reader",
+}
+
+
+def test_the_ids_of_microsofts_roles() -> None:
+    assert {**claims.DIRECTORY_ROLES, **ROLE_NAMES} == BUILT_IN_ROLES
 
 
 @given(st.text())

@@ -16,15 +16,13 @@ GRAPH_RIGHT = "Application.ReadWrite.OwnedBy (Microsoft Graph)"
 _MAKES_APPLICATIONS = frozenset(
     {"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.ReadWrite.All"}
 )
-# "Microsoft Entra built-in roles": those that may create applications where members may not.
-_DIRECTORY_ROLES = frozenset(
-    {
-        "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",  # Application Administrator
-        "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
-        "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
-        "cf1c38e5-3621-4004-a7cb-879624dcddd0",  # Application Developer
-    }
-)
+DIRECTORY_ROLES = {
+    "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
+    "158c047a-c907-4556-b7ef-446551a6b5f7": "Cloud Application Administrator",
+    "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
+    "cf1c38e5-3621-4004-a7cb-879624dced7c": "Application Developer",
+}
+"""Those that may create applications where members may not ("Microsoft Entra built-in roles")."""
 
 
 def read(token: str) -> Mapping[str, Any]:
@@ -59,7 +57,7 @@ def makes_applications(claims: Mapping[str, Any]) -> bool | None:
     """
     if not claims:
         return None
-    if _DIRECTORY_ROLES & _texts(claims.get("wids")):
+    if DIRECTORY_ROLES.keys() & _texts(claims.get("wids")):
         return True
     if claims.get("scp") is not None:
         return None

@@ -13,7 +13,7 @@ from aiohttp import web
 from bootstrap.sandbox.calls import CallGate, RestApi, form_fields
 from providers.acr.emulator.answers import ApiError, answering, entra_error
 from providers.acr.emulator.state import Application, AzureState
-from providers.acr.emulator.tokens import TokenError, Tokens
+from providers.acr.emulator.tokens import AS_USER, TokenError, Tokens
 
 ASSERTION_AUDIENCE = "api://AzureADTokenExchange"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -22,6 +22,7 @@ _ASSERTION_LIFETIME = 365 * 24 * 3600
 _ACCESS_TOKEN_LIFETIME = 3599
 _DEFAULT_DIRECTORY_ROLE = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
 """Part of `wids` in every app-only token."""
+_USER_NAME = "person@acme.example"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ class EntraId:
             is_operator = application.app_id == self._state.operator.app_id
             directory_roles: Iterable[str] = sorted(self._state.directory_roles) if is_operator else ()
             claims["wids"] = [_DEFAULT_DIRECTORY_ROLE, *directory_roles]
-            if is_operator and self._state.graph_roles:
+            if is_operator and self._state.operator_is_user:
+                claims |= {"idtyp": "user", "scp": AS_USER, "upn": _USER_NAME, "wids": [*directory_roles]}
+            elif is_operator and self._state.graph_roles:
                 claims["roles"] = sorted(self._state.graph_roles)
         return web.json_response(
             {

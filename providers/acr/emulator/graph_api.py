@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from providers.acr.emulator import odata, paging
 from providers.acr.emulator.answers import ApiError, answering, graph_error
 from providers.acr.emulator.entra import EntraId
 from providers.acr.emulator.state import Application, AzureState
-from providers.acr.emulator.tokens import Caller, Tokens
+from providers.acr.emulator.tokens import AS_USER, Caller, Tokens
 
 GraphHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 
@@ -27,8 +28,8 @@ MANAGE_ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
 MANAGE_OWNED = frozenset({"Application.ReadWrite.OwnedBy"})
 READ_DELETED = MANAGE_ALL | {"Application.Read.All", "Directory.Read.All"}
 # ReadWrite.OwnedBy may list all applications and service principals ("This scope of access has been
-# allowed"), but not the deleted ones.
-READ = READ_DELETED | MANAGE_OWNED
+# allowed"), but not the deleted ones. So does a member of the directory ("default user permissions").
+READ = READ_DELETED | MANAGE_OWNED | {AS_USER}
 _APPLICATION_ADMINISTRATORS = frozenset(
     {
         "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
@@ -36,6 +37,8 @@ _APPLICATION_ADMINISTRATORS = frozenset(
         "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
     }
 )
+APPLICATION_DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7c"
+"""Creates applications, as their owner."""
 
 
 class GraphApi:
@@ -58,13 +61,20 @@ class GraphApi:
 
         async def checked(request: web.Request) -> web.StreamResponse:
             caller = self._tokens.caller(request, self._entra.audiences.graph, challenge='Bearer realm=""')
-            response = await handler(request, caller)
+            response = await handler(request, self._with_own(caller))
             response.headers.update({"request-id": str(uuid.uuid4()), "x-ms-resource-unit": "1"})
             if response.content_type == "application/json":
                 response.headers.update({"OData-Version": "4.0", "Content-Type": _JSON})
             return response
 
         self._api.route(verb, f"/v1.0{path}", method, answering(checked, graph_error), changes=changes)
+
+    def _with_own(self, caller: Caller) -> Caller:
+        """With what it may do with applications of its own, as a member or by its directory role."""
+        member = AS_USER in caller.graph_roles and self.state.members_may_create_apps
+        if not (member or APPLICATION_DEVELOPER in caller.directory_roles):
+            return caller
+        return replace(caller, graph_roles=caller.graph_roles | MANAGE_OWNED)
 
     def refuse_other_paths(self) -> None:
         """Answer unknown paths like Graph. Call this after all routes were added."""
@@ -220,7 +230,8 @@ def require(caller: Caller, roles: frozenset[str]) -> None:
 
 def require_management(caller: Caller, application: Application | None) -> None:
     """Check that the caller may change this application; None is an application without owner."""
-    owned = caller.graph_roles & MANAGE_OWNED and application and application.owner_id == caller.object_id
+    manages_owned = caller.graph_roles & (MANAGE_OWNED | {AS_USER})
+    owned = manages_owned and application and application.owner_id == caller.object_id
     if not (manages_all(caller) or owned):
         raise denied()
 

@@ -232,6 +232,7 @@ class AzureState:
         denied_actions: Resource Manager actions that nobody holds, whatever the roles say.
         graph_roles: the Graph application permissions that the operator's tokens carry.
         directory_roles: the directory role template ids (`wids`) that they carry.
+        operator_is_user: whether the operator's tokens are those of a user who signed in (`scp`).
         members_may_create_apps: the tenant's `allowedToCreateApps`.
         others: the types of the users and groups of the directory (`User`, `Group`), by their object ids.
         page_size: how many registries one page of a list holds.
@@ -253,6 +254,7 @@ class AzureState:
         self.denied_actions: set[str] = set()
         self.graph_roles: set[str] = {"Application.ReadWrite.All", "Policy.Read.All"}
         self.directory_roles: set[str] = set()
+        self.operator_is_user = False
         self.members_may_create_apps = True
         self.page_size = 100
         self.tokens_forbidden = False

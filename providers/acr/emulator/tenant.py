@@ -14,7 +14,7 @@ from providers.acr.emulator.answers import ApiError, json_object, texts_in
 from providers.acr.emulator.graph_api import BY_ID, READ, GraphApi, not_found, require, user_json
 from providers.acr.emulator.service_principals import principal_json
 from providers.acr.emulator.state import AppManagementPolicy
-from providers.acr.emulator.tokens import Caller
+from providers.acr.emulator.tokens import AS_USER, Caller
 
 _READ_POLICIES = frozenset({"Policy.Read.All", "Policy.ReadWrite.ApplicationConfiguration"})
 _READ_ORGANIZATION = frozenset({"Organization.Read.All", "Organization.ReadWrite.All"}) | {
@@ -66,7 +66,7 @@ class Tenant:
         return response
 
     async def _authorization(self, request: web.Request, caller: Caller) -> web.Response:
-        require(caller, frozenset({"Policy.Read.All"}))
+        require(caller, frozenset({"Policy.Read.All", AS_USER}))
         policy = {
             "id": "authorizationPolicy",
             "displayName": "Authorization Policy",

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from providers.acr.emulator.answers import ApiError
 
+AS_USER = "Directory.AccessAsUser.All"
+"""The scope of a token that may do what its user may."""
 _OF_ONE_TOKEN = ("iat", "nbf", "exp", "jti", "uti")
 
 
@@ -27,7 +29,7 @@ class TokenError(ValueError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a token speaks for, and the Graph rights it carries."""
+    """Who a token speaks for, and the Graph rights it carries: application permissions, or scopes."""
 
     object_id: str
     app_id: str
@@ -131,7 +133,7 @@ class Tokens:
         return Caller(
             object_id=claims["oid"],
             app_id=claims["appid"],
-            graph_roles=frozenset(claims.get("roles", ())),
+            graph_roles=frozenset([*claims.get("roles", ()), *claims.get("scp", "").split()]),
             directory_roles=frozenset(claims.get("wids", ())),
         )
 
