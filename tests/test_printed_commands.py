@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.world import World, make_world
+from providers.acr.emulator.roles import ACR_PULL
+from providers.acr.roles import unassign_nobody_command
 from providers.docker_hub.emulator.seed import OWNER, PASSWORD, USER
 from providers.gitlab.emulator.seed import MAINTAINER_TOKEN
 from tests.harness.docker_hub_state import ORGANIZATION, add_external_pat, our_oats, our_pats
@@ -125,6 +128,19 @@ def test_an_application_in_the_deleted_items_is_restored(acr: World, tmp_path: P
     assert acr.run("offboard", AZURE, "--yes").code == 0
     typed(acr, commands_of(acr.run("plan", "acr").err), tmp_path)
     nothing_to_do(acr)
+
+
+@needs_az
+def test_roles_of_a_deleted_application_are_removed_and_no_others(acr: World, tmp_path: Path) -> None:
+    state = acr.cloud.state
+    scope = state.registry("acmeshop").id
+    theirs = state.add_assignment(str(uuid.uuid4()), ACR_PULL, scope)  # not shown to this login
+    ours = state.add_assignment(str(uuid.uuid4()), ACR_PULL, scope)
+    ours.description = "Pulls images for Akka. Made by pullkey, run 0123456789ab."
+
+    typed(acr, unassign_nobody_command(scope, "AcrPull"), tmp_path)
+
+    assert (theirs.lifetime.exists, ours.lifetime.exists) == (True, False)
 
 
 @needs_az

@@ -30,6 +30,7 @@ from bootstrap.plugin.step import (
 from providers.acr.arm_objects import Assignment
 from providers.acr.errors import AzureApiError, as_sentence, refused
 from providers.acr.roles import (
+    MARK,
     ROLE_NAMES,
     assignment_id,
     assignment_name,
@@ -185,7 +186,7 @@ class Grant(Resource[Assignment]):
                 found = await self.read()
                 if found is not None:
                     return replace(found, created=None)  # a GET's date differs from a PUT's
-        mark = f"Pulls images for Akka. Made by pullkey, run {at['run_id']}."
+        mark = f"Pulls images for Akka. {MARK}, run {at['run_id']}."
         with self.attempt.sending():
             return await self._session.assignments.assign(
                 at["scope"], at["name"], at["role"], at["principal"], mark
@@ -323,7 +324,8 @@ class Grant(Resource[Assignment]):
     def script(self) -> Script:
         of = (
             '--assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role '
-            '"$ROLE" --scope "$SCOPE" --output none'
+            '"$ROLE" --scope "$SCOPE" --output none '
+            f'--description "Pulls images for Akka. {MARK}\'s runbook."'
         )
         return Script(
             do=f"find_identity\ngrant() {{ az role assignment create {of}; }}\npatiently grant",
@@ -333,7 +335,8 @@ class Grant(Resource[Assignment]):
             '"$ROLE" --scope "$SCOPE"; fi',
             typed='az role assignment create --assignee-object-id "$PRINCIPAL_ID" '
             "--assignee-principal-type ServicePrincipal --role "
-            f'{shlex.quote(ROLE_NAMES[self._session.role])} --scope "$SCOPE" --output none',
+            f'{shlex.quote(ROLE_NAMES[self._session.role])} --scope "$SCOPE" --output none '
+            f'--description "Pulls images for Akka. {MARK}, by hand."',
             why="A registry in ABAC mode does not honour AcrPull; there the role is Container Registry "
             "Repository Reader.",
         )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 ROLE_NAMES = {ACR_PULL: "AcrPull", REPOSITORY_READER: "Container Registry Repository Reader"}
+MARK = "Made by pullkey"
+"""Part of the description of each assignment that pullkey, or a command that it prints, has made."""
 _ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 # The name of a role assignment is derived from what it assigns; this must never change.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "role-assignments.pullkey")
@@ -62,8 +64,12 @@ def unassign_command(assignment: str) -> str:
 
 
 def unassign_nobody_command(scope: str, role: str) -> str:
-    """The command that deletes a role of deleted principals, of which `az` shows no name."""
-    whose = f"[?principalName=='' && roleDefinitionName=='{role}'].id"
+    """The command that deletes the role where pullkey has assigned it to principals that are deleted.
+
+    `az` shows no name of those, nor of any other that the directory does not show it: the mark tells ours.
+    """
+    ours = f"contains(description || '', '{MARK}')"
+    whose = f"[?principalName=='' && roleDefinitionName=='{role}' && {ours}].id"
     return (
         f"az role assignment delete --ids $(az role assignment list --scope {shlex.quote(scope)} "
         f'--query "{whose}" --output tsv)'
