@@ -205,6 +205,40 @@ class TestToldFirst:
         assert "az role assignment create" in script.read_text()
         assert acr.changes() == []
 
+    def test_a_job_is_made_an_owner_by_the_hand_over_and_else_told_to_become_one(
+        self, acr: World, tmp_path: Path
+    ) -> None:
+        state, script = acr.cloud.state, tmp_path / "handover.sh"
+        state.graph_roles = {"Application.Read.All"}
+        acr.onboard("--handover", str(script))
+        owner = f"--owner-object-id {state.operator.object_id}"
+        assert f'az ad app owner add --id "$(application)" {owner}' in script.read_text()
+        # What an older script has left: an application of the administrator's.
+        made = state.add_application(APP, unique_name="pullkey-akka-docker-reader", owner_id="administrator")
+        state.add_service_principal(made)
+        state.graph_roles = {"Application.ReadWrite.OwnedBy"}
+
+        done = acr.onboard()
+
+        assert done.code == 1
+        said = " ".join(done.err.split())
+        assert f"Have an administrator make it one: az ad app owner add --id {made.app_id} {owner}" in said
+        assert "It takes Application.ReadWrite.OwnedBy" not in said
+
+    def test_a_login_that_does_not_own_what_it_has_created(
+        self, acr: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = acr.cloud.state
+        state.graph_roles = {"Application.ReadWrite.OwnedBy"}
+        add = state.add_application
+        monkeypatch.setattr(state, "add_application", lambda *a, **k: add(*a, **{**k, "owner_id": None}))
+        done = acr.onboard()
+        assert done.code == 6
+        said = " ".join(done.err.split())
+        assert "the directory may not have made it the owner of the one that it created" in said
+        (left,) = applications(acr)
+        assert f"az ad app owner add --id {left.app_id} --owner-object-id {state.operator.object_id}" in said
+
     def test_rights_that_are_not_needed_are_not_asked_for(self, acr: World) -> None:
         acr.onboard()
         acr.cloud.state.denied_actions.add("Microsoft.Authorization/roleAssignments/write")

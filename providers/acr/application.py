@@ -6,11 +6,12 @@ import datetime as dt
 import shlex
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bootstrap.model import clock
 from bootstrap.model.errors import StepFailed
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused_as
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import (
@@ -30,6 +31,7 @@ from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
 from providers.acr.directory_objects import Application
 from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.ownership import change_refused
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.roles import place_of
 from providers.acr.service_principal import ServicePrincipal
@@ -150,9 +152,10 @@ class Identity(Resource[Application]):
                 self._application, why=self._application_delay, deadline=context.deadline, tell=context.tell
             )
         created, restored = self.attempt.created_new, self.attempt.restoring is not None
+        change = partial(change_refused, session)
         session.known = application  # a read may not show it yet
         if restored:
-            with as_sentence(f"remove the old secrets of {target.app_name}"):
+            with refused_as(change, f"remove the old secrets of {target.app_name}"):
                 await retry_while(
                     lambda: remove_old_secrets(session, application),
                     why=busy_or_spreading,
@@ -163,7 +166,7 @@ class Identity(Resource[Application]):
         # there may be one of another run, which `is_of_run` must be able to tell from one that this run has
         # asked for.
         may_exist = not created or self.attempt.unanswered > 0
-        with as_sentence(f"create the service principal of {target.app_name}"):
+        with refused_as(change, f"create the service principal of {target.app_name}"):
             principal = await retry_while(
                 lambda: self.principal.found_or_created(
                     application.app_id, may_exist=may_exist, restored=restored

@@ -14,7 +14,7 @@ from bootstrap.model.errors import LeftOver, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused_as
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice
@@ -23,7 +23,8 @@ from providers.acr import messages_application as messages
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
 from providers.acr.application_script import secret_script
 from providers.acr.directory_objects import Application, NewPassword, Password
-from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError, as_sentence
+from providers.acr.ownership import change_refused
 from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import (
     APPLICATION_LAGS,
@@ -234,7 +235,7 @@ class Key(KeyResource[Password, NewPassword]):
 
     async def delete(self, key_id: str) -> bool:
         deadline = Deadline(self._session.context.deadline.clip(SECRET_REMOVAL_SECONDS))
-        with as_sentence(f"remove the secret {key_id} of {self._session.target.app_label}"):
+        with refused_as(self.refusal, f"remove the secret {key_id} of {self._session.target.app_label}"):
             return await self.delete_by_id(key_id, deadline)
 
     async def undo(self, intent: Intent) -> str:
@@ -282,14 +283,14 @@ class Key(KeyResource[Password, NewPassword]):
         return busy_or_spreading(error) if self._session.attempt.created else self.delay(error)
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
+        return change_refused(self._session, error, doing)
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         if error.code == _NOT_ALLOWED:
             return messages.secrets_forbidden_now(error)
         if error.code == _TOO_LONG:
             return messages.lifetime_refused(error)
-        return refused(error, f"add a secret to {self._session.target.app_label}")
+        return self.refusal(error, f"add a secret to {self._session.target.app_label}")
 
     # -- all of them -----------------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from providers.acr.login_errors import LoginError
 
 T = TypeVar("T")
+REQUEST_DENIED = "Authorization_RequestDenied"
+"""Graph's refusal of what the login may not do."""
 LOG_IN = "Log in again: az login (with --auth, check the login that it names)"
 
 
@@ -138,8 +140,9 @@ _OTHER_REASONS = {
     "RoleAssignmentLimitExceeded": (
         Code.LIMIT,
         (
-            "Delete role assignments that nothing uses, those without an identity first: az role assignment "
-            "list --all --query \"[?principalName=='']\""
+            "Delete role assignments that nothing uses. Those of deleted identities are among these, beside "
+            "those of identities that the directory does not show you: az role assignment list --all --query "
+            "\"[?principalName=='']\""
         ),
     ),
     "RequestDisallowedByPolicy": (
@@ -221,7 +224,7 @@ def _missing_permission_fix(error: AzureApiError) -> str:
         )
     if named is not None:
         return f"Have {named[1]} granted on {named[2].rpartition('/')[2] or named[2]}, {_HANDOVER}"
-    if error.code == "Authorization_RequestDenied":
+    if error.code == REQUEST_DENIED:
         return (
             "It takes Application.ReadWrite.OwnedBy of Microsoft Graph, or the role Application "
             f"Developer, {_HANDOVER}"

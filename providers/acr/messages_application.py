@@ -61,6 +61,29 @@ def not_restored(graph: Graph, deleted: DeletedApplication, error: ApiError) -> 
     )
 
 
+def not_an_owner(error: ApiError, doing: str, command: str, *, user: bool, own: bool) -> StepFailed:
+    """A change of an application was refused to a login that may change those that it owns.
+
+    Args:
+        error: the answer.
+        doing: the change, as the text after "to".
+        command: makes the login an owner.
+        user: whether the login is a user's.
+        own: whether this run has created the application.
+    """
+    if own:
+        why = (
+            "The login may change only applications that it owns, and the directory may not have made it the "
+            "owner of the one that it created. If that is left over, have an administrator do so"
+        )
+    else:
+        holds = "" if user else "holds the permission for applications that it owns, and "
+        why = f"The login {holds}is not an owner of this one. Have an administrator make it one"
+    return StepFailed(
+        f"Azure refused to {doing}: {error.summary}", fix=f"{why}: {command}", code=error.problem_code
+    )
+
+
 def secrets_forbidden_now(error: ApiError) -> StepFailed:
     """The creation of a secret was refused by a policy that the preflight could not see."""
     return StepFailed(

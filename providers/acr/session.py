@@ -19,6 +19,7 @@ from providers.acr.application_facts import ApplicationFacts
 from providers.acr.application_preflight import ApplicationPreflight
 from providers.acr.client_secret import Key
 from providers.acr.errors import AzureApiError
+from providers.acr.ownership import add_owner_command
 from providers.acr.role_assignment import Grant
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, ROLE_NAMES, place_of
 from providers.acr.target import AcrTarget
@@ -72,18 +73,19 @@ class AcrSession(ApplicationFacts):
         return await self._preflight.findings()
 
     def handover_extra(self) -> str:
-        """Let the user add secrets: an application's owner needs no permission in the directory for that."""
+        """Let the login add secrets: a user who owns the application needs no permission in the directory for
+        that, an application needs one for what it owns.
+        """
         token = self.cloud.graph_claims
-        if claims.is_application(token) or not token.get("oid"):
-            return (
-                "# The application that runs pullkey also needs the app role "
-                "Application.ReadWrite.OwnedBy of Graph."
-            )
-        owner = shlex.quote(str(token["oid"]))
-        return (
-            "# The user who runs pullkey may then add a secret of their own.\naz ad app owner add --id "
-            f'"$(application)" --owner-object-id {owner}'
-        )
+        lines = ["# The user who runs pullkey may then add a secret of their own."]
+        if claims.is_application(token) or not token:
+            lines = [
+                "# The application that runs pullkey also needs the app role Application.ReadWrite.OwnedBy",
+                "# of Graph. That covers only applications that it owns, so it becomes an owner of this one.",
+            ]
+        if token.get("oid"):
+            lines.append(add_owner_command('"$(application)"', str(token["oid"])))
+        return "\n".join(lines)
 
     async def probe(self) -> Probe:
         # Without an image any name will do: the role is on the whole registry, which answers "not found"

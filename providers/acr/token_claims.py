@@ -13,9 +13,9 @@ from typing import Any
 
 GRAPH_RIGHT = "Application.ReadWrite.OwnedBy (Microsoft Graph)"
 
-_MAKES_APPLICATIONS = frozenset(
-    {"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.ReadWrite.All"}
-)
+_OWNED = "Application.ReadWrite.OwnedBy"
+_CHANGES_ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
+_MAKES_APPLICATIONS = _CHANGES_ALL | {_OWNED}
 DIRECTORY_ROLES = {
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
     "158c047a-c907-4556-b7ef-446551a6b5f7": "Cloud Application Administrator",
@@ -23,6 +23,8 @@ DIRECTORY_ROLES = {
     "cf1c38e5-3621-4004-a7cb-879624dced7c": "Application Developer",
 }
 """Those that may create applications where members may not ("Microsoft Entra built-in roles")."""
+_DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7c"
+"""The one of them that changes only the applications that it owns."""
 
 
 def read(token: str) -> Mapping[str, Any]:
@@ -62,6 +64,14 @@ def makes_applications(claims: Mapping[str, Any]) -> bool | None:
     if claims.get("scp") is not None:
         return None
     return bool(_MAKES_APPLICATIONS & _texts(claims.get("roles")))
+
+
+def needs_ownership(claims: Mapping[str, Any]) -> bool:
+    """Whether the token's user may change only the applications that it owns, as far as the token tells."""
+    roles, directory = _texts(claims.get("roles")), _texts(claims.get("wids"))
+    if roles & _CHANGES_ALL or directory & (DIRECTORY_ROLES.keys() - {_DEVELOPER}):
+        return False
+    return _OWNED in roles or _DEVELOPER in directory or claims.get("scp") is not None
 
 
 def is_application(claims: Mapping[str, Any]) -> bool:
