@@ -319,6 +319,7 @@ class TestOthers:
             for name, end in (("CN=ci", now + AGE), ("CN=old", now - dt.timedelta(days=1)))
         ]
         shop.application.federated = ["deploys"]
+        shop.world.fault("graph.ListFederatedIdentityCredentials=404;code=Request_ResourceNotFound")
 
         found = shop.behind(lambda session: session.key.used_by_others({shop.secret.key_id.upper()}))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import Any
 
 import pytest
 
 from bootstrap.testing.harness.world import World
-from tests.harness.azure_state import NAME, ONLY_CHECKOUT, TOKEN, applications, roles
+from providers.acr.errors import AzureApiError
+from tests.harness.azure_state import APP, NAME, ONLY_CHECKOUT, TOKEN, applications, roles
 
 
 def times(world: World, name: str) -> list[float]:
     """When the calls of that name came, in seconds."""
-    import datetime as dt
-
     return [
         dt.datetime.fromisoformat(call.time).timestamp()
         for call in world.running.sandbox.log.calls
@@ -147,6 +147,39 @@ class TestTokenOperations:
         }
         done = acr.onboard(*ONLY_CHECKOUT)
         assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "400;code=Request_BadRequest;message=not%20a%20valid%20application%20object",
+        "403;code=Authorization_RequestDenied;message=the%20backing%20application%20must",
+    ],
+)
+def test_an_application_that_another_run_has_just_created_is_not_known_everywhere(
+    acr: World, answer: str
+) -> None:
+    """Two jobs begin seconds apart with the application that is their default."""
+    state = acr.cloud.state
+    state.add_application(APP, unique_name=f"pullkey-{APP}", owner_id=state.operator.object_id)
+    acr.fault(f"graph.CreateServicePrincipal={answer}")
+    done = acr.onboard()
+    assert done.code == 0, done.text
+
+
+def test_a_new_secret_waits_for_a_server_that_does_not_find_an_application_of_long_ago(acr: World) -> None:
+    assert acr.onboard().code == 0
+    applications(acr)[0].lifetime.created -= dt.timedelta(days=1)
+    acr.fault("graph.AddPassword=404;code=Directory_ObjectNotFound")
+    acr.fault("graph.AddPassword=404;code=Request_ResourceNotFound")
+    done = acr.run("rotate", NAME, "--yes")
+    assert done.code == 0, done.text
+    assert len(times(acr, "graph.AddPassword")) == 1 + 3
+
+
+def test_a_server_that_does_not_know_the_directory_has_not_said_that_an_object_is_absent() -> None:
+    away = AzureApiError(404, "Directory_ObjectNotFound", "Unable to read the company information")
+    assert (away.missing, away.passing) == (False, True)
 
 
 @pytest.mark.parametrize("refusals", [1, 2])

@@ -171,7 +171,9 @@ class Identity(Resource[Application]):
                 lambda: self.principal.found_or_created(
                     application.app_id, may_exist=may_exist, restored=restored
                 ),
-                why=lambda error: self.principal.delay(error, is_new=created or restored),
+                why=lambda error: self.principal.delay(
+                    error, is_new=created or restored or application.is_new
+                ),
                 deadline=context.deadline,
                 tell=context.tell,
             )

@@ -17,7 +17,7 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError, refused_as
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import read_until_shown
-from bootstrap.plugin.retry import Delay, read_twice
+from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere
 from providers.acr import messages_application as messages
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
@@ -34,6 +34,7 @@ from providers.acr.waits import (
     SETTLE_PAUSES,
     STILL_SHOWN,
     busy,
+    busy_or_shown_before,
     busy_or_spreading,
 )
 
@@ -280,7 +281,9 @@ class Key(KeyResource[Password, NewPassword]):
         return Delay(STILL_SHOWN) if isinstance(error, _SecretLags) else busy(error)
 
     def creation_delay(self, error: Exception) -> Delay | None:
-        return busy_or_spreading(error) if self._session.attempt.created else self.delay(error)
+        known = self._session.known
+        is_new = self._session.attempt.created or (known is not None and known.is_new)
+        return self.delay(error) or (busy_or_spreading if is_new else busy_or_shown_before)(error)
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         return change_refused(self._session, error, doing)
@@ -306,7 +309,12 @@ class Key(KeyResource[Password, NewPassword]):
         ]
         certificates = [one for one in application.certificates if not one.expired]
         with as_sentence(f"show the federated credentials of {session.target.app_label}"):
-            federated = await session.cloud.graph.federated_credentials(application.object_id)
+            federated = await retry_while(
+                lambda: session.cloud.graph.federated_credentials(application.object_id),
+                why=busy_or_shown_before,
+                deadline=session.context.deadline,
+                tell=session.context.tell,
+            )
         return [
             *(_described("secret", one) for one in secrets),
             *(_described("certificate", one) for one in certificates),

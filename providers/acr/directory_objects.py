@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap.model import clock
 from bootstrap.model.secret import Secret
+from providers.acr.waits import NEW_APPLICATION
 
 if TYPE_CHECKING:
     from msgraph.generated.models.key_credential import KeyCredential
@@ -48,6 +49,11 @@ class Application:
     passwords: tuple[Password, ...]
     certificates: tuple[Password, ...] = ()
     disabled: str = ""  # by whom, if it is
+
+    @property
+    def is_new(self) -> bool:
+        """Whether some of the directory's servers may not know it yet."""
+        return self.created is not None and clock.now() - self.created < NEW_APPLICATION
 
 
 @dataclass(frozen=True)

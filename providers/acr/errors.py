@@ -63,7 +63,11 @@ class AzureApiError(ApiError):
 
     @property
     def busy(self) -> bool:
-        return super().busy or self.code == _CONCURRENT
+        return super().busy or self.code in (_CONCURRENT, _DIRECTORY_AWAY)
+
+    @property
+    def missing(self) -> bool:
+        return super().missing and self.code != _DIRECTORY_AWAY
 
     @property
     def may_be_done(self) -> bool:
@@ -117,12 +121,16 @@ class NoToken(AzureApiError):
 # Graph's answer where two changes of a directory meet, with 409 or 503: "Error due to concurrent requests
 # being made to the tenant. Please wait briefly and retry." (nais/azurerator#448, Azure/azure-cli#23081).
 _CONCURRENT = "Directory_ConcurrencyViolation"
+# The 404 of a server that does not know the directory: "Unable to read the company information from the
+# directory." It passes, and says nothing about what was asked (hashicorp/terraform-provider-azuread#1578).
+_DIRECTORY_AWAY = "Directory_ObjectNotFound"
 # Refusals whose status is mostly that of a missing permission, and that no permission changes. "Microsoft
 # Entra service limits and restrictions": a user without a directory role creates 250 objects at most, and a
 # deleted one counts until it is permanently deleted. "Troubleshoot Azure RBAC limits"; "Troubleshoot errors:
 # RequestDisallowedByPolicy".
 _OTHER_REASONS = {
     _CONCURRENT: (Code.CONCURRENT_CHANGE, "Run it again in a few minutes."),
+    _DIRECTORY_AWAY: (Code.CLOUD_UNAVAILABLE, "Run it again in a few minutes."),
     "Directory_QuotaExceeded": (
         Code.LIMIT,
         (

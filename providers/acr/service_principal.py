@@ -61,11 +61,16 @@ class ServicePrincipal:
             return ""
 
     def delay(self, error: Exception, *, is_new: bool) -> Delay | None:
-        """The delay that explains an error; `is_new`: this run has created or restored the application."""
+        """The delay that explains an error.
+
+        Args:
+            error: of a call for an application that was shown or created.
+            is_new: whether that application is new, or this run has restored it.
+        """
         if not isinstance(error, AzureApiError):
             return None
         # 409: one exists and is not shown yet. Another run created it, or an unanswered request of this run.
-        spreading = error.status == 409 or (error.status in (400, 404) and is_new)
+        spreading = error.status == 409 or error.missing or (error.status == 400 and is_new)
         # With Application.ReadWrite.OwnedBy an application that has not arrived is taken for another
         # directory's.
         spreading = spreading or (error.status == 403 and is_new and "backing application" in error.message)

@@ -14,6 +14,8 @@ SETTLE_PAUSES = (1.0, 1.0, 1.0, 1.0)
 SPREADING_SECONDS = 180.0
 """How long some of Azure's servers may not know a new object: usually a minute, sometimes more.
 """
+NEW_APPLICATION = dt.timedelta(minutes=10)
+"""Up to this age some of Azure's servers may not know an application, whoever has created it."""
 EXPECTED_SECONDS = 60.0
 """How long an offboarding waits for an object that Akka's record names and no read shows."""
 SECRET_SHOWN_SECONDS = 60.0
@@ -33,6 +35,7 @@ SAME_CALL = dt.timedelta(minutes=10)
 _BUSY_SECONDS = 300.0
 _BUSY = "Azure is busy or briefly away; trying again."
 SPREADING = "Azure does not know the new application everywhere yet; this takes up to a minute."
+_SHOWN_BEFORE = "Azure does not find the application that it has just shown; trying again."
 APPLICATION_LAGS = "Azure does not show the application of an interrupted run yet; this takes up to a minute."
 STILL_SHOWN = "Azure still shows a secret that it no longer knows; this takes up to a minute."
 
@@ -46,6 +49,15 @@ def busy(error: Exception) -> Delay | None:
 def busy_or_spreading(error: Exception) -> Delay | None:
     if isinstance(error, AzureApiError) and error.missing:
         return Delay(SPREADING, SPREADING_SECONDS)
+    return busy(error)
+
+
+def busy_or_shown_before(error: Exception) -> Delay | None:
+    """Retry a 404 for an application that a read of this run has shown: nothing was done then, and Graph's
+    servers differ.
+    """
+    if isinstance(error, AzureApiError) and error.missing:
+        return Delay(_SHOWN_BEFORE, EXPECTED_SECONDS)
     return busy(error)
 
 
