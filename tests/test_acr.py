@@ -251,6 +251,24 @@ class TestToldFirst:
         assert done.code == 3
         assert "Application.ReadWrite.OwnedBy (Microsoft Graph)" in done.err
 
+    @pytest.mark.parametrize("may", [True, False])
+    def test_a_permission_that_no_token_lists_is_found_out_by_the_first_change(
+        self, acr: World, tmp_path: Path, may: bool
+    ) -> None:
+        """A custom role of the directory."""
+        state, script, before = acr.cloud.state, tmp_path / "handover.sh", cloud_picture(acr)
+        state.graph_roles = {"Application.Read.All"}
+        state.unlisted_roles = frozenset({"Application.ReadWrite.OwnedBy"} if may else ())
+
+        done = acr.onboard("--handover", str(script))
+
+        assert "A custom role of the directory may permit to create" in done.err
+        assert (done.code, script.exists()) == ((0, False) if may else (3, True)), done.text
+        if not may:
+            assert "lacks the permission Application.ReadWrite.OwnedBy" in done.err
+            assert "az rest --method PATCH" in script.read_text()
+            assert cloud_picture(acr) == before
+
     def test_a_user_with_the_role_application_developer_where_members_create_no_applications(
         self, acr: World
     ) -> None:
@@ -435,13 +453,14 @@ def token(**said: Any) -> str:
     [
         ({"roles": ["Application.ReadWrite.OwnedBy"]}, True),
         ({"roles": ["Application.Read.All"]}, False),
+        ({"scp": "User.Read", "roles": ["Application.ReadWrite.All"]}, False),
         ({"scp": "User.Read", "wids": ["62e90394-69f5-4237-9190-012177145e10"]}, True),
         ({"wids": ["cf1c38e5-3621-4004-a7cb-879624dced7c"]}, True),
-        ({"scp": "User.Read", "wids": []}, None),
-        ({}, None),
+        ({"scp": "User.Read", "wids": []}, False),
+        ({}, False),
     ],
 )
-def test_rights_in_a_token(said: dict[str, Any], expected: bool | None) -> None:
+def test_rights_in_a_token(said: dict[str, Any], expected: bool) -> None:
     assert claims.makes_applications(claims.read(token(**said))) is expected
 
 

@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bootstrap.model import clock
-from bootstrap.model.errors import StepFailed
+from bootstrap.model.errors import PullkeyError, Refused, StepFailed
 from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.plugin.provider import missing_permission
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
 from bootstrap.plugin.step import (
@@ -26,16 +27,16 @@ from bootstrap.plugin.step import (
     other_than,
 )
 from providers.acr import messages_application as messages
+from providers.acr import token_claims as claims
 from providers.acr.application_script import identity_script
 from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
 from providers.acr.directory_objects import Application
-from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.errors import REQUEST_DENIED, AzureApiError, refused
 from providers.acr.ownership import change_refused
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.roles import place_of
 from providers.acr.service_principal import ServicePrincipal
-from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import CLOCKS, SETTLE_SECONDS, SPREADING_SECONDS, busy, busy_or_spreading
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Identity(Resource[Application]):
     """The application and its service principal: found by pullkey's mark, restored, or created with it."""
 
     name = StepRole.IDENTITY
-    look_permissions = (GRAPH_RIGHT,)
+    look_permissions = (claims.GRAPH_RIGHT,)
     absent = "there is no such application"
     looks = 5
     shows_after = SETTLE_SECONDS
@@ -84,7 +85,7 @@ class Identity(Resource[Application]):
         self._deletion = _Deletion.PERMANENT
         self._permanent: PermanentDeletion | None = None
         if not session.target.app_id:
-            self.permissions = self.removal_permissions = (GRAPH_RIGHT,)
+            self.permissions = self.removal_permissions = (claims.GRAPH_RIGHT,)
 
     @property
     def noun(self) -> str:
@@ -147,7 +148,7 @@ class Identity(Resource[Application]):
     async def do(self) -> Done:
         session, target = self._session, self._session.target
         context = session.context
-        with as_sentence(f"create the application {target.app_name}"):
+        with refused_as(self._creation_refused, f"create the application {target.app_name}"):
             application = await retry_while(
                 self._application, why=self._application_delay, deadline=context.deadline, tell=context.tell
             )
@@ -273,6 +274,15 @@ class Identity(Resource[Application]):
         if found is None:
             raise AzureApiError(404, "", "the restored application is not to be seen yet")
         return found
+
+    def _creation_refused(self, error: ApiError, doing: str) -> PullkeyError:
+        """Where a token does not list the permission, the first change decides: nothing exists before it."""
+        token = self._session.cloud.graph_claims
+        if error.code != REQUEST_DENIED or self.attempt.unanswered or claims.makes_applications(token):
+            return refused(error, doing)
+        who = claims.user_of(token)
+        lacking = missing_permission(claims.GRAPH_RIGHT, "the directory", self.name, self.title, who)
+        return Refused([lacking])
 
     def _application_delay(self, error: Exception) -> Delay | None:
         if isinstance(error, AzureApiError) and is_name_taken(error):

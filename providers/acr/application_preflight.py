@@ -99,7 +99,11 @@ class ApplicationPreflight:
                     )
                 ]
             )
-        return await self._about_policy(application)
+        found = await self._about_policy(application)
+        token = self._session.cloud.graph_claims
+        if application is None and claims.is_application(token) and not claims.makes_applications(token):
+            found.notices.append(messages.creation_not_listed(claims.GRAPH_RIGHT))
+        return found
 
     async def _read_namesakes(self) -> list[Application]:
         try:
@@ -147,13 +151,24 @@ class ApplicationPreflight:
             return replace(policy, forbidden=False)  # it may be exempt
         return policy if own is None else own
 
+    async def _sees_applications(self) -> bool:
+        """Whether the directory shows this login applications: without that it can do nothing. The first
+        change shows the rest.
+        """
+        try:
+            await self._session.application()
+        except AzureApiError as error:
+            return not error.forbidden
+        return True
+
     async def may_create_secrets(self) -> bool:
         """Whether this login may create applications and secrets; true if that cannot be read."""
         token = self._session.cloud.graph_claims
-        known = claims.makes_applications(token)
-        if known is not None:
-            return known
-        if self._session.target.app_id or not token:
+        if claims.makes_applications(token) or not token:
+            return True
+        if claims.is_application(token):
+            return await self._sees_applications()
+        if self._session.target.app_id:
             return True  # an application's owner may add a secret to it; the call itself will show that
         try:
             if await self._session.cloud.graph.members_create_applications():

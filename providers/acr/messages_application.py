@@ -244,6 +244,13 @@ def lifetime_shortened(longest: dt.timedelta) -> Notice:
     )
 
 
+def creation_not_listed(permission: str) -> Notice:
+    return Notice(
+        f"The login's token does not list {permission}. A custom role of the directory may permit to create "
+        "the application nevertheless; the first change shows it."
+    )
+
+
 def waiting_for_application(client_id: str, seconds: float) -> str:
     return (
         f"Azure shows neither the application {client_id}, which Akka's record names, nor that "

@@ -51,19 +51,16 @@ def user_of(claims: Mapping[str, Any]) -> str:
     return f"application {claims['appid']}" if claims.get("appid") else "your Azure login"
 
 
-def makes_applications(claims: Mapping[str, Any]) -> bool | None:
-    """Whether the token's user may create applications and their secrets.
+def makes_applications(claims: Mapping[str, Any]) -> bool:
+    """Whether the token says that its user may create applications and their secrets.
 
-    Returns:
-        None if the token does not tell: of a member without a directory role, the tenant's policy decides.
+    Of a member without a directory role, the tenant's policy decides; and a custom role of the directory, or
+    one for a part of it, is in no token.
     """
-    if not claims:
-        return None
-    if DIRECTORY_ROLES.keys() & _texts(claims.get("wids")):
-        return True
-    if claims.get("scp") is not None:
-        return None
-    return bool(_MAKES_APPLICATIONS & _texts(claims.get("roles")))
+    listed = DIRECTORY_ROLES.keys() & _texts(claims.get("wids"))
+    if claims.get("scp") is None:
+        listed |= _MAKES_APPLICATIONS & _texts(claims.get("roles"))
+    return bool(listed)
 
 
 def needs_ownership(claims: Mapping[str, Any]) -> bool:

@@ -70,7 +70,11 @@ class GraphApi:
         self._api.route(verb, f"/v1.0{path}", method, answering(checked, graph_error), changes=changes)
 
     def _with_own(self, caller: Caller) -> Caller:
-        """With what it may do with applications of its own, as a member or by its directory role."""
+        """With what it may do by a custom role, and with applications of its own, as a member or by its
+        directory role.
+        """
+        if caller.object_id == self.state.operator.object_id:
+            caller = replace(caller, graph_roles=caller.graph_roles | self.state.unlisted_roles)
         member = AS_USER in caller.graph_roles and self.state.members_may_create_apps
         if not (member or APPLICATION_DEVELOPER in caller.directory_roles):
             return caller

@@ -232,6 +232,8 @@ class AzureState:
         denied_actions: Resource Manager actions that nobody holds, whatever the roles say.
         graph_roles: the Graph application permissions that the operator's tokens carry.
         directory_roles: the directory role template ids (`wids`) that they carry.
+        unlisted_roles: Graph permissions that the operator has by a custom role of the directory, which no
+            token lists.
         operator_is_user: whether the operator's tokens are those of a user who signed in (`scp`).
         members_may_create_apps: the tenant's `allowedToCreateApps`.
         others: the types of the users and groups of the directory (`User`, `Group`), by their object ids.
@@ -254,6 +256,7 @@ class AzureState:
         self.denied_actions: set[str] = set()
         self.graph_roles: set[str] = {"Application.ReadWrite.All", "Policy.Read.All"}
         self.directory_roles: set[str] = set()
+        self.unlisted_roles: frozenset[str] = frozenset()
         self.operator_is_user = False
         self.members_may_create_apps = True
         self.page_size = 100
