@@ -12,6 +12,7 @@ import pytest
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.harness.world import Result, World
 from tests.harness.google_state import account
+from tests.harness.registries_file import file_of
 
 SERVER = "europe-west1-docker.pkg.dev/acme-shop/containers"
 LIMIT = 10
@@ -61,6 +62,24 @@ def names_no_held_key(gcr: World, done: Result, count: int) -> bool:
     held = held_keys(gcr, count)
     offered = " ".join(line for line in done.text.splitlines() if "keys delete" in line)
     return not [key for key in held if key in offered]
+
+
+def test_an_application_for_personal_accounts_has_two_secrets(acr: World, tmp_path: Path) -> None:
+    state = acr.cloud.state
+    audience = {"signInAudience": "AzureADandPersonalMicrosoftAccount"}
+    used = state.add_application("portal", owner_id=state.operator.object_id, properties=audience)
+    state.add_service_principal(used)
+    state.add_secret(used, display_name="another team's")
+    file = tmp_path / "registries.yaml"
+    target = f"registry: acmeshop; app-id: {used.app_id}; secret-name: "
+    file.write_text(file_of(f"{target}first", f"{target}second", provider="acr"))
+
+    plan = acr.run("plan", "-f", str(file), "--output", "json")
+
+    actions = {one["name"]: one["action"] for one in plan.json["targets"]}
+    assert actions == {"shop/first": "create", "shop/second": "blocked"}, plan.text
+    assert f"the application {used.app_id} has 1 keys, and can have 2 keys" in plan.out
+    assert "app: per-registry" in plan.out
 
 
 def test_a_rotation_does_what_fits_and_postpones_the_rest(gcr: World, tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ class ApplicationFacts(RegistrySession):
             self.known = await graph.seen_application(
                 unique_name=target.unique_name, expected=self._is_recorded
             )
+        if self.known is not None:
+            target.seen["most_secrets"] = str(self.known.most_secrets)
         return self.known
 
     async def _deleted(self) -> DeletedApplication | None:

@@ -321,6 +321,11 @@ class Key(KeyResource[Password, NewPassword]):
             *(f"federated credential {name}" for name in federated),
         ]
 
+    async def list_counted(self) -> list[KeyFacts]:
+        with as_sentence(f"show the application {self._session.target.app_label}"):
+            application = await self._session.application()
+        return [self.facts_of(one) for one in (application.passwords if application else ())]
+
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         session = self._session
         if as_seen:

@@ -49,6 +49,14 @@ class Application:
     passwords: tuple[Password, ...]
     certificates: tuple[Password, ...] = ()
     disabled: str = ""  # by whom, if it is
+    audience: str = ""  # its `signInAudience`
+
+    @property
+    def most_secrets(self) -> int:
+        """How many client secrets it can have: "Validation differences by supported account types". Of others
+        than those for personal accounts, the limit is "about 1000" of all that it has more than one of.
+        """
+        return 2 if "PersonalMicrosoftAccount" in self.audience else 1000
 
     @property
     def is_new(self) -> bool:
@@ -105,6 +113,7 @@ def as_application(found: graph_models.Application) -> Application:
         passwords=tuple(map(_as_password, found.password_credentials or ())),
         certificates=tuple(map(_as_password, found.key_credentials or ())),
         disabled=_disabled(found.disabled_by_microsoft_status, by_owner=found.is_disabled is True),
+        audience=found.sign_in_audience or "",
     )
 
 

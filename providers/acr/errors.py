@@ -142,7 +142,7 @@ _OTHER_REASONS = {
         Code.LIMIT,
         (
             "The application has no room for another secret: delete those that nothing uses "
-            "(az ad app credential list --id APP_ID)"
+            "(az ad app credential list --id APP_ID), or have one for each registry: --app per-registry"
         ),
     ),
     "RoleAssignmentLimitExceeded": (

@@ -79,6 +79,7 @@ class Application(_Model):
             "displayName": self._text("display_name"),
             "notes": self._text("notes"),
             "tags": self._texts("tags"),
+            "signInAudience": self._text("sign_in_audience"),
             "createdDateTime": self._moment("created_date_time"),
             "deletedDateTime": self._moment("deleted_date_time"),
             "isDisabled": self._switch("is_disabled"),

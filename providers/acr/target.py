@@ -76,7 +76,8 @@ class AcrTarget:
         token: the token's name, if it comes from Akka's record; else it is derived.
         scope_map: the same for its scope map.
         located: the client id in Akka's record by which the target was found.
-        seen: what Azure has shown so far: `host` (the login server) and `subscription`.
+        seen: what Azure has shown so far: `host` (the login server), `subscription`, and how many secrets
+            the application can have (`most_secrets`).
     """
 
     name: str
@@ -198,7 +199,9 @@ class AcrTarget:
     @property
     def key_limit(self) -> KeyLimit | None:
         if self.auth_kind != "token":
-            return None
+            most = self.seen.get("most_secrets")
+            another = "app-id or app-name, or app: per-registry"
+            return KeyLimit(int(most), f"the application {self.app_label}", another) if most else None
         return KeyLimit(len(SLOTS), f"the token {self.token_name} of {self.host}", "app-name or token")
 
     @property
