@@ -40,7 +40,7 @@ BUDGET: dict[str, dict[str, tuple[int, int]]] = {
 MODULES = {
     "--help": 64,
     "gcr": 828,
-    "acr": 817,
+    "acr": 818,
     "private": 371,
     "docker-hub": 380,
     "harbor": 385,
