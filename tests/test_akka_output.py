@@ -20,6 +20,7 @@ from bootstrap.akka.records import all_records
 from bootstrap.akka.refusals import ChangeRefused
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import StepFailed
@@ -174,6 +175,22 @@ def test_a_secret_that_may_still_be_there_is_not_reported_as_deleted(tmp_path: P
     akka = _akka(tmp_path, "echo 'Error: project not found' >&2; exit 1")
     with pytest.raises(StepFailed, match="akka secrets list failed"):
         asyncio.run(akka.remove_secret(HELD.name))
+
+
+def test_a_network_that_is_down_is_not_an_absence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a login without a network reads that its project, or its service, does not exist."""
+    monkeypatch.setattr("bootstrap.akka.runner._PAUSES", ())
+    akka = _akka(
+        tmp_path,
+        'case "$*" in version*) echo 3.0.71 ;; *login*) echo ops@acme.example ;; '
+        "*) echo 'Error: rpc error: code = Unavailable desc = transport: Error while dialing: dial tcp: "
+        "lookup api.akka.example on 127.0.0.53:53: no such host' >&2; exit 1 ;; esac",
+    )
+    (problem,) = asyncio.run(akka.preflight())
+    assert problem.code is Code.AKKA_FAILED
+    assert problem.what.startswith("Akka cannot show ")
+    with pytest.raises(StepFailed, match="no such host"):
+        asyncio.run(akka.service("cart"))
 
 
 def test_an_error_is_found_behind_a_long_notice(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ def test_a_grace_period_ends_when_the_clock_is_set() -> None:
         assert grace_over(key, dt.timedelta(days=1))
 
 
+def test_a_grace_period_does_not_end_while_the_current_key_is_not_shown() -> None:
+    assert not grace_over(None, dt.timedelta(days=1))
+
+
 def test_the_clock_of_the_machine_is_back_afterwards() -> None:
     with clock.use(_Still()):
         pass

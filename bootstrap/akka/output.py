@@ -24,6 +24,16 @@ _NO_ACCESS = re.compile(
     r"\b(?:log(?:ged)? in|login|auth|unauthenticated|permission|denied|expired|failed|context)\b",
     re.IGNORECASE,
 )
+# After these a call is retried: gRPC codes, and errors of the network before any answer.
+_TRANSIENT = (
+    "code = unavailable",
+    "code = deadlineexceeded",
+    "code = resourceexhausted",
+    "code = internal",
+    "code = aborted",
+    "dial tcp",
+    "no such host",
+)
 _BEGIN_OF_JSON = re.compile(r"^[^\S\n]*+(?=[\[{]|null[^\S\n]*+$)", re.MULTILINE)
 _MAX_NOTICES = 100  # lines before the JSON that look like the beginning of JSON
 
@@ -107,8 +117,20 @@ def says_why_not(text: str) -> bool:
 
 
 def is_absence(error_text: str) -> bool:
-    """Whether the CLI says that a named object does not exist. The wording is not documented."""
-    return any(word in error_text.lower() for word in ("not found", "does not exist", "no such", "notfound"))
+    """Whether the CLI says that a named object does not exist. The wording is not documented.
+
+    >>> is_absence("Error: rpc error: code = NotFound desc = no such project")
+    True
+    >>> is_absence("Error: rpc error: code = Unavailable desc = dial tcp: lookup api.example: no such host")
+    False
+    """
+    words = ("not found", "does not exist", "no such", "notfound")
+    return any(word in error_text.lower() for word in words) and not is_transient_text(error_text)
+
+
+def is_transient_text(error_text: str) -> bool:
+    """Whether an error is one that may pass, and so says nothing about what was asked for."""
+    return any(reason in error_text.lower() for reason in _TRANSIENT)
 
 
 class OutputTooLong(OutcomeUnknown):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bootstrap.akka import messages
-from bootstrap.akka.output import MAX_FIELD_CHARACTERS, OutputTooLong
+from bootstrap.akka.output import MAX_FIELD_CHARACTERS, OutputTooLong, is_transient_text
 from bootstrap.akka.process import PrintedTooMuch, TookTooLong, run_group
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.model import clock
@@ -26,14 +26,6 @@ _SHOWN_CHARACTERS = 400
 _ERROR = re.compile(r"^[^\S\n]*+Error: ", re.MULTILINE)
 # Colours and the like (ECMA-48, 5.4); a wrapper may force them.
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*+[ -/]*+[@-~]")
-# gRPC codes after which a call is retried.
-_TRANSIENT = (
-    "code = Unavailable",
-    "code = DeadlineExceeded",
-    "code = ResourceExhausted",
-    "code = Internal",
-    "code = Aborted",
-)
 _PAUSES = (0.5, 2.0)  # seconds before each retry
 
 
@@ -50,7 +42,7 @@ class CliAnswer:
     @property
     def transient(self) -> bool:
         """Whether it is a failure that a retry may remove."""
-        return self.code != 0 and any(reason in self.error for reason in _TRANSIENT)
+        return self.code != 0 and is_transient_text(self.error)
 
     @property
     def error(self) -> str:
@@ -179,7 +171,7 @@ def is_transient(error: PullkeyError) -> bool:
     """Whether a command failed, even after its retries, for a reason that will pass."""
     if isinstance(error, OutcomeUnknown):
         return not isinstance(error, OutputTooLong)
-    return any(reason in error.what for reason in _TRANSIENT)
+    return is_transient_text(error.what)
 
 
 def _redacted(text: str, password: Secret) -> str:

@@ -34,9 +34,13 @@ class OthersHold(Protocol):
 
 
 def grace_over(holds: KeyFacts | None, grace: dt.timedelta) -> bool:
-    """Whether the grace period is over: it begins when the key that Akka holds was created."""
-    since = holds.created if holds is not None else None
-    return since is None or clock.now() - since >= grace
+    """Whether the grace period is over: it begins when the key that Akka holds was created.
+
+    It is not while the cloud does not show that key (None): nothing says then that it is in use.
+    """
+    if holds is None:
+        return False
+    return holds.created is None or clock.now() - holds.created >= grace
 
 
 class _ReplacedKeyStep(Step):
@@ -110,7 +114,7 @@ class DeleteReplacedKey(_ReplacedKeyStep):
             return StepStatus(
                 State.MISSING, f"key {link.replaces} is deleted before the next one is replaced"
             )
-        if not grace_over(await self._session.key.facts(link.key_id), self._grace):
+        if not grace_over(await read_twice(lambda: self._session.key.facts(link.key_id)), self._grace):
             return StepStatus(State.DONE, f"key {link.replaces} is still in its grace period")
         if self._session.key.can_disable and not replaced.disabled and self._grace:
             # `rotate --restore` may have enabled it, on any machine; then it is needed elsewhere.

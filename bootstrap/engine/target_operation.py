@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import KeyHolders, key_holders, keys_in_use
@@ -27,6 +28,7 @@ from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import HeldNow, RunContext
 from bootstrap.plugin.provider import Target
 from bootstrap.plugin.recorded_key import usable_key, username_in_akka
+from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import State, Step, StepStatus
 from bootstrap.registry import Patience
@@ -143,9 +145,10 @@ class TargetOperation(Operation):
             return holder
         scope, name = await self.akka.shown(), self.options.secret_name
         for newer, place in (await self._holders()()).replaced_by(link):
-            if not place.is_of(scope, name) and not grace_over(
-                await self.session.key.facts(newer.key_id), self.options.grace or _GRACE
-            ):
+            if place.is_of(scope, name):
+                continue
+            holds = await read_twice(partial(self.session.key.facts, newer.key_id))
+            if not grace_over(holds, self.options.grace or _GRACE):
                 return messages.may_go_back(place.label(scope), place.name)
         return ""
 
