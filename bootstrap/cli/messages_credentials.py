@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import LeftOver, PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import did_you_mean
 
@@ -83,11 +83,6 @@ def run_unfinished(name: str, scope: str, run_id: str, begun: str, command: str)
         fix=f"Run that again to complete it; then offboard it: {command}",
         code=Code.RUN_UNFINISHED,
     )
-
-
-def secret_left_over(name: str, removal: str) -> LeftOver:
-    """Akka's secret of a credential that it does not list, and the command that removes it."""
-    return LeftOver(f"Akka's secret {name}", removal)
 
 
 _OFFBOARD_AGAIN = (

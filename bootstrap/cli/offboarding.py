@@ -68,13 +68,14 @@ async def _unlisted(
         UsageProblem: there is no secret either; an already deleted and a mistyped name look the same.
     """
     from bootstrap.engine.locate import known_names
+    from bootstrap.engine.messages import secret_left_over
 
     where = command.scope.label
     if keep_secret or not await command.akka.lists_secret(name):
         # Already deleted would count as done, but a mistyped name must not.
         say(messages.offboarding_may_be_interrupted(name), sys.stderr)
         raise messages.credential_not_found(name, where, known_names(credentials, name))
-    found = [messages.secret_left_over(name, command.akka.secret_removal(name))]
+    found = [secret_left_over(name, command.akka.secret_removal(name))]
     for line in messages.only_secret_is_there(name, where):
         say(line, sys.stderr)
     command.reporter.left_over(found)
@@ -132,4 +133,5 @@ async def offboard_in_file(values: Mapping[str, Any]) -> int:
     registries = replace(found, entries=tuple(replace(one, remove=True) for one in found.entries))
     async with open_file(registries, values) as job:
         job.executor.keep_identity, job.executor.keep_secret = values["keep_identity"], values["keep_secret"]
+        job.executor.planner.keep_secret = values["keep_secret"]
         return await do_planned(job, "offboard")

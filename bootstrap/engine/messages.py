@@ -276,6 +276,10 @@ def kept_since_use_is_unknown(title: str) -> str:
     return f"{title}: kept, since neither Akka nor the cloud shows whether another key needs it"
 
 
+def kept_for_key_left_over(title: str) -> str:
+    return f"{title}: kept, since a key that needs it may be left over"
+
+
 def replaced_key_kept(key_id: str, command: str) -> LeftOver:
     """The run failed after Akka may have received the new key."""
     return LeftOver(f"key {key_id}, which Akka held before, is kept until Akka shows the new one", command)
@@ -367,6 +371,23 @@ def unrecorded_key(key: KeyFacts, identity: str, command: str) -> str:
         "not end may have left "
         f"it. If no pullkey is at work elsewhere and the key is unused, delete it: {command}"
     )
+
+
+# -- what is left of a credential that Akka does not list ----------------------------------------------------
+
+
+def secret_left_over(name: str, removal: str) -> LeftOver:
+    """Akka's secret of a credential that it does not list, and the command that removes it."""
+    return LeftOver(f"Akka's secret {name}", removal)
+
+
+def key_left_over(key: KeyFacts, identity: str, command: str) -> LeftOver:
+    """A key of a removed credential's identity."""
+    return LeftOver(f"key {key.key_id} of {identity}, which is in no record that Akka shows here", command)
+
+
+def remains_unseen(what: str, error: PullkeyError) -> str:
+    return f"Whether {what} is left could not be seen: {error.what}."
 
 
 # -- recovery ------------------------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class Run(TargetOperation):
         return self._changes.unfinished()
 
     async def _perform(self, *, recovered: bool) -> None:
+        if self.options.clear_up_only:
+            await self._undo_lost_run()
+            return
         statuses = await self._examine()
         self._show_steps(statuses)
         pending = [step for step in self.steps if statuses[step.name].state is not State.DONE]
@@ -240,6 +243,17 @@ class Run(TargetOperation):
             self._preflight.use(recovery.whole)
         elif recovery.removed:
             self._preflight.use(recovery.held)
+
+    async def _undo_lost_run(self) -> None:
+        """Undo what a lost run has created and the cleanup has kept for this one, which needs none of it."""
+        if self._recovery is None:
+            return
+        self._changes.keys_before = set()
+        if self.result.left_over:
+            self._changes.leave_adopted()
+        else:
+            await self._changes.undo()
+        self.result.result, self.result.changed = "done", bool(self.result.undone)
 
     async def _settle(self) -> None:
         """Remove keys that earlier runs kept because Akka might hold them, now that Akka shows this run's

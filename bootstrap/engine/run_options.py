@@ -45,6 +45,8 @@ class RunOptions(OperationOptions):
     """For a rotation: how long both keys stay valid once Akka shows the new one in every region."""
     as_planned: PlannedSteps | None = None
     """Do nothing that is not in this plan."""
+    clear_up_only: bool = False
+    """Do nothing but undo what an earlier run that did not end has created: its target is to be removed."""
     report_unrecorded_keys: bool = True
     """Whether to look for keys that lost runs have left. For targets with one identity, once is enough."""
 

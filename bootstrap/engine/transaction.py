@@ -135,6 +135,16 @@ class Transaction:
         """Add what a lost run has created and this one uses, to be undone if this one fails."""
         self._entries += entries
 
+    def leave_adopted(self) -> None:
+        """Leave what a lost run has created to the next run, since a key that may need it is left over."""
+        for step, entry in self._entries:
+            what = messages.kept_for_key_left_over(step.title)
+            left = entry.left_over or [LeftOver(what, self._undo_command(step, entry))]
+            for one in left:
+                self._leave(step, entry, one)
+            entry.leave(*left)
+        self._journal.leave()
+
     def unfinished(self) -> list[str]:
         """The steps that were started and not undone, one line each."""
         return [f"Not rolled back: {step.title}" for step, _ in self._entries]

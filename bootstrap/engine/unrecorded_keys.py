@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import all_records, keys_of_links
@@ -41,7 +41,7 @@ async def unrecorded_keys(
             for key in await (keys or session.key.list_ours)()
             if key.key_id not in {*known, *session.key.deleted} and key.key_id not in reported
         ]
-        found = list(await _without_record(session, akka, found))
+        found = await keys_without_record(session, akka, found)
         if not found:
             return []
         identity = await session.identity()
@@ -50,9 +50,9 @@ async def unrecorded_keys(
     return [messages.unrecorded_key(key, identity, session.key.delete_command(key.key_id)) for key in found]
 
 
-async def _without_record(session: Session, akka: AkkaCli, keys: Sequence[KeyFacts]) -> Sequence[KeyFacts]:
+async def keys_without_record(session: Session, akka: AkkaCli, keys: Iterable[KeyFacts]) -> list[KeyFacts]:
     """The keys that no record of Akka's names, even after the records were read again: lists lag."""
-    reader = akka
+    reader, keys = akka, list(keys)
 
     async def named() -> set[str]:
         nonlocal reader

@@ -25,6 +25,7 @@ from bootstrap.model.secret import Secret
 # What no run changes: read once per command.
 _UNCHANGING = (("version",), ("auth", "current-login"), ("projects", "get"), ("projects", "list"))
 _LISTING = ("docker", "list-credentials")
+_SECRETS = ("secrets", "list")
 
 
 class _SharedListing:
@@ -68,11 +69,13 @@ class AkkaPool:
             yield
         finally:
             self._only_reading = False
-            self.answers = {key: one for key, one in self.answers.items() if key[1:3] != _LISTING}
+            self.answers = {
+                key: one for key, one in self.answers.items() if key[1:3] not in (_LISTING, _SECRETS)
+            }
 
     def is_reusable(self, arguments: Sequence[str]) -> bool:
         """Whether an answer to these arguments stays valid for all callers."""
-        kinds = (*_UNCHANGING, _LISTING) if self._only_reading else _UNCHANGING
+        kinds = (*_UNCHANGING, _LISTING, _SECRETS) if self._only_reading else _UNCHANGING
         return any(tuple(arguments[: len(one)]) == one for one in kinds)
 
 

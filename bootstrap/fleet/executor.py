@@ -184,9 +184,15 @@ class Executor:
         held = await self.workspace.held_confirmed(entry)
         if held is None:
             # Akka's reference is removed first; the journal says what is still to be removed.
-            held = being_removed(self.workspace.journal(entry).left_behind())
+            lost = self.workspace.journal(entry).left_behind()
+            if lost is not None and being_removed(lost) is None:
+                return await self._clear_up(planned)
+            held = being_removed(lost)
         if held is None:
-            return TargetResult(planned=planned, detail="it was gone already")
+            left, unseen = await self.planner.remains(entry)
+            code = ExitCode.LEFT_OVER if left else ExitCode.DONE
+            detail = "; ".join(["it was gone already", *unseen])
+            return TargetResult(planned=planned, detail=detail, left_over=left, exit_code=code)
         if held.email != planned.email:
             raise _ChangedSincePlanned(
                 f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again"
@@ -211,6 +217,13 @@ class Executor:
         removed = [one.detail for one in outcome.removals if one.result == "removed" and one.detail]
         # What it cleaned up first is in the audit trail.
         return TargetResult.of(planned, outcome, key_id=planned.key_id, detail="; ".join(removed), undone=[])
+
+    async def _clear_up(self, planned: Planned) -> TargetResult:
+        """Undo what a run has created that has not registered it."""
+        entry = planned.entry
+        run = self.workspace.run(entry, self.workspace.opened(entry), dry_run=False, clear_up_only=True)
+        self._at_work[entry.number] = run
+        return TargetResult.of(planned, await run.execute())
 
     async def _timed(self, planned: Planned, work: Callable[[], Awaitable[TargetResult]]) -> TargetResult:
         """Do the work for one target; its errors are part of its result."""
@@ -359,15 +372,18 @@ def _result_without_work(planned: Planned) -> TargetResult:
             error=error_of_problems(planned),
             left_over=list(planned.left_over),
         )
+    left = list(planned.left_over)
+    code = ExitCode.LEFT_OVER if left else ExitCode.DONE
     if planned.exit_code is ExitCode.DRIFT:
         return TargetResult(
             planned=planned,
             result="drift",
-            exit_code=ExitCode.DRIFT,
+            exit_code=code or ExitCode.DRIFT,
             key_id=planned.key_id,
             detail="; ".join(planned.reasons),
+            left_over=left,
         )
-    return TargetResult(planned=planned, key_id=planned.key_id)
+    return TargetResult(planned=planned, exit_code=code, key_id=planned.key_id, left_over=left)
 
 
 async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:

@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from bootstrap.engine.due import due_by_policy
+from bootstrap.engine.journal import Record
 from bootstrap.engine.key_retirement import CLEAR
 from bootstrap.engine.locate import LocatedCredential, find, known
 from bootstrap.engine.lost_keys import LOST
+from bootstrap.engine.remains import remains
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
@@ -135,7 +137,12 @@ class Planner:
     Args:
         workspace: what all targets share.
         rotate: replace every key, due or not; otherwise the policy decides.
+
+    Attributes:
+        keep_secret: whether an offboarding keeps Akka's secret.
     """
+
+    keep_secret = False
 
     def __init__(self, workspace: Workspace, *, rotate: bool = False) -> None:
         self._workspace = workspace
@@ -242,7 +249,7 @@ class Planner:
             return found
         if earlier.what:
             found.steps = {
-                RECOVERY: f"Clear up after it{''.join(f': {one.what}' for one in earlier.left_over)}",
+                RECOVERY: _clearing_up(earlier.left_over),
                 **found.steps,
             }
         if outcome.result == "unneeded":
@@ -303,7 +310,7 @@ class Planner:
         )
         lost = self._workspace.journal(entry).left_behind() if held is None else None
         if held is None and (held := being_removed(lost)) is None:
-            return Planned(entry, Action.KEEP, ["already removed: Akka has no credential of this name"])
+            return await self._without_record(entry, lost)
         if lost is not None:
             reason = lost.summary
         located = await self.locate(entry, held)
@@ -335,6 +342,43 @@ class Planner:
             left_over=lost.left_over if lost else (),
         )
 
+    async def _without_record(self, entry: Entry, lost: Record | None) -> Planned:
+        """The plan of a removal of which Akka has no record: of a run that has not registered it, or was
+        killed once the record was removed.
+        """
+        if lost is None:
+            left, unseen = await self.remains(entry)
+            return Planned(
+                entry,
+                Action.KEEP,
+                ["already removed: Akka has no credential of this name"],
+                notices=unseen,
+                left_over=left,
+                exit_code=ExitCode.LEFT_OVER if left else ExitCode.DONE,
+            )
+        opened = self._workspace.opened(entry)
+        outcome = await self._workspace.run(entry, opened, dry_run=True, clear_up_only=True).execute()
+        if outcome.error is not None or outcome.problems:
+            return blocked(entry, outcome.error or Refused(outcome.problems))
+        return Planned(
+            entry,
+            Action.REMOVE,
+            [lost.summary],
+            steps={RECOVERY: _clearing_up(outcome.left_over)},
+            left_over=outcome.left_over,
+            exit_code=outcome.exit_code,
+        )
+
+    async def remains(self, entry: Entry) -> tuple[list[LeftOver], list[str]]:
+        """What is left of a target to remove that Akka does not list, and what could not be seen, by
+        `engine.remains`.
+        """
+        opened = self._workspace.opened(entry)
+        try:
+            return await remains(opened.session, opened.akka, entry.secret_name, keep_secret=self.keep_secret)
+        finally:
+            await opened.session.close()
+
     async def locate(self, entry: Entry, held: HeldCredential) -> LocatedCredential:
         """Locate the cloud resources of Akka's record: those of the file's target if they match, else what is
         found.
@@ -353,6 +397,10 @@ class Planner:
                 return LocatedCredential(held, entry.provider, differs=differs)
             return replace(await find(held, target.context, image=entry.image or None), differs=differs)
         return LocatedCredential(held, entry.provider, entry.target, target.session, target.context)
+
+
+def _clearing_up(left: Sequence[LeftOver]) -> str:
+    return f"Clear up after it{''.join(f': {one.what}' for one in left)}"
 
 
 def _missing_source(entry: Entry) -> Problem | None:

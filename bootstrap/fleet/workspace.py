@@ -110,6 +110,7 @@ class Workspace:
         dry_run: bool,
         as_planned: PlannedSteps | None = None,
         held: HeldNow | None = None,
+        clear_up_only: bool = False,
     ) -> Run:
         """The run that brings a target to its desired state, as `pullkey onboard` and `pullkey rotate` do.
 
@@ -119,6 +120,7 @@ class Workspace:
             dry_run: only read.
             as_planned: the steps that may be done.
             held: returns Akka's record, where it need not be read again.
+            clear_up_only: do nothing but clean up after an earlier run, since the target is to be removed.
         """
         options = RunOptions(
             secret_name=entry.secret_name,
@@ -131,6 +133,7 @@ class Workspace:
             overlap=entry.overlap,
             as_planned=as_planned,
             ask_permissions=self.ask_permissions,
+            clear_up_only=clear_up_only,
             report_unrecorded_keys=False,
         )
         return self.assembly.run(opened, options, held=held)

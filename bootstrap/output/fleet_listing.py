@@ -34,7 +34,9 @@ class Listed:
     missing: str = ""
     not_seen: list[str] = field(default_factory=list)
     of_gone: Sequence[LeftOver] = ()
-    """What earlier runs have left over of a credential that Akka no longer lists."""
+    """What is left over of a credential that Akka no longer lists."""
+    unfinished: str = ""
+    """An earlier run for such a credential that did not end, and the command that cleans up after it."""
     unread: bool = False
     """Whether Akka could not be asked for its credential."""
 
@@ -48,7 +50,7 @@ class Listed:
     def problems(self) -> list[str]:
         if self.health is not None:
             return self.health.problems
-        return [*filter(None, [self.missing]), *map(str, self.of_gone)]
+        return [*filter(None, [self.missing, self.unfinished]), *map(str, self.of_gone)]
 
     @property
     def left_over(self) -> Sequence[LeftOver]:
@@ -81,15 +83,22 @@ async def _assess_target(executor: Executor, entry: Entry, within: dt.timedelta 
     if isinstance(entry.provider, Unavailable):
         raise entry.provider.error
     try:
-        held = await executor.workspace.held(entry)
+        workspace = executor.workspace
+        held = await (workspace.held_confirmed if entry.remove else workspace.held)(entry)
     except PullkeyError as error:
         return Listed(entry, not_seen=_reasons(error), unread=True)
     if held is None:
-        earlier = await unfinished(executor.workspace.journal(entry), None)
+        journal = workspace.journal(entry)
+        earlier = await unfinished(journal, None)
+        left, unseen = earlier.left_over, list[str]()
+        if entry.remove and journal.left_behind() is None:
+            left, unseen = await executor.planner.remains(entry)
         return Listed(
             entry,
             missing="" if entry.remove else f"Akka has no credential named {entry.secret_name}",
-            of_gone=earlier.left_over,
+            unfinished="" if left else str(earlier),
+            of_gone=left,
+            not_seen=unseen,
         )
     found = await assess(
         lambda: executor.planner.locate(entry, held),

@@ -67,7 +67,7 @@ def plan_lines(
     for one in plan:
         if summary and not needs_attention(one):
             continue
-        if one.action is Action.KEEP and not keep and not one.attention:
+        if one.action is Action.KEEP and not keep and not (one.attention or one.left_over):
             continue
         yield (
             f"{style(f'{SIGNS[one.action]} {one.action:8}', one.action)} {one.entry.name}  "
@@ -76,6 +76,8 @@ def plan_lines(
         if one.action is Action.KEEP:
             if one.attention:
                 yield f"           {one.attention}"
+            for left in one.left_over:
+                yield f"           {left}"
             continue
         if one.action is Action.BLOCKED:
             for problem in one.problems:
