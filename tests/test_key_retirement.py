@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bootstrap.testing.harness.credential_life import living
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.kill_points import Victim, keys_of, scene, verifies
+from bootstrap.testing.harness.puller import pulls
 from tests.harness.concurrent_change import during
 from tests.harness.google_state import ACCOUNT, REPLACE_IDENTITY
 from tests.harness.rollback import clear_faults
@@ -207,3 +209,33 @@ def test_pulls_that_are_under_way_get_their_time_before_the_old_key_is_cut_off(
             given = max(at for name, at in calls if name == "akka.docker.add-credentials")
             shown = min(at for name, at in calls if name == "akka.docker.list-credentials" and at > given)
             assert max(at for name, at in calls if name == cut_off_by) - shown >= dt.timedelta(seconds=2)
+
+
+def test_a_key_replaced_before_is_not_forgotten_while_a_project_cannot_be_read() -> None:
+    """The next record does not name it, so nothing else would."""
+    with living("acr") as life:
+        assert life.onboard().code == 0
+        first, key = life.world.held(life.name), life.link.key_id
+        assert life.command("rotate", life.name).code == 0
+        life.world.akka.unavailable = {"billing"}
+        done = life.command("rotate", life.name)
+        assert done.code == 6, done.text
+        assert f"left over: key {key}" in done.text
+        # Once the project is seen not to have it, the key is deleted.
+        life.world.akka.unavailable = set()
+        done = life.command("rotate", life.name, "--due")
+        assert done.code == 0, done.text
+        assert not pulls(life.world.running.environment, first, patience=0)
+
+
+def test_a_password_replaced_before_is_not_overwritten_while_a_project_cannot_be_read() -> None:
+    with living("acr-token") as life:
+        assert life.onboard().code == 0
+        world, held = life.world, life.world.held(life.name)
+        world.akka.projects["billing"].put_credential("copied", held, world.running.sandbox.now())
+        assert life.command("rotate", life.name).code == 0
+        world.akka.unavailable = {"billing"}
+        done = life.command("rotate", life.name)
+        assert done.code == 3, done.text
+        assert "billing" in done.text
+        assert pulls(world.running.environment, held, patience=0)

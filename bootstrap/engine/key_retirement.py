@@ -80,16 +80,24 @@ class DeleteReplacedKey(_ReplacedKeyStep):
         context: RunContext,
         *,
         grace: dt.timedelta | None,
+        command: str,
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
     ) -> None:
         super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
+        self._command = command
+        """The command of the run, which tries again."""
+        self._link: KeyRef | None = None
+        self._holder = ""
+        """A credential that may have the key, where that cannot be seen now."""
         self.kept_enabled = ""
         """A notice that the key is valid after its grace period; "" if it is not."""
 
     @property
     def title(self) -> str:
+        if self._holder:
+            return f"Leave the key that was replaced before, which {self._holder} has too"
         return "Delete the key that was replaced before"
 
     async def look(self) -> StepStatus:
@@ -107,9 +115,16 @@ class DeleteReplacedKey(_ReplacedKeyStep):
         replaced = await read_twice(lambda: self._session.key.facts(replaces))
         if replaced is None:
             return StepStatus(State.DONE, f"key {link.replaces} was deleted")
-        if holder := await self._others_hold(replace(link, key_id=replaces)):
+        self._key_id, self._link = replaces, replace(link, key_id=replaces)
+        holder = await self._others_hold(self._link)
+        if holder and pending and isinstance(holder, messages.PerhapsHeld):
+            # No record will name it once Akka has the next one, so this run deletes it or leaves it over.
+            if self._session.key.two_at_most:
+                raise messages.replaced_key_would_be_overwritten(replaces, holder, self._command)
+            self._holder = holder
+            return StepStatus(State.MISSING, f"key {replaces} stays valid: {holder} has it too")
+        if holder:
             return StepStatus(State.DONE, f"key {replaces} is kept: {holder} has it too")
-        self._key_id = link.replaces
         if pending or self._grace is None:
             return StepStatus(
                 State.MISSING, f"key {link.replaces} is deleted before the next one is replaced"
@@ -127,6 +142,13 @@ class DeleteReplacedKey(_ReplacedKeyStep):
         return {"key_id": self._key_id}
 
     async def do(self) -> Done:
+        if self._holder and self._link is not None:
+            holder = await self._others_hold(self._link, anew=True)
+            if isinstance(holder, messages.PerhapsHeld):
+                left = messages.perhaps_needed_elsewhere(self._key_id, holder, self._command)
+                return Done(left.what, left_over=left, instead=messages.stays_valid(self._key_id, holder))
+            if holder:
+                return _done_saying(messages.stays_valid(self._key_id, holder))
         gone = not await self._session.key.delete(self._key_id)
         return _deleted(self._key_id, gone=gone)
 

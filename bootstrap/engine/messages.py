@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from bootstrap.engine.errors import HoldersUnread
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import (
@@ -248,17 +249,12 @@ def may_go_back(project: str, name: str) -> str:
     return f"{held_as(project, name)}, which may still go back to it,"
 
 
-def may_be_in_regions(name: str, regions: str) -> str:
-    """The credential itself, in regions that show something else."""
-    return f"perhaps Akka's {name} in {regions}"
-
-
 def stays_valid(key_id: str, holder: str) -> str:
     return f"Key {key_id} stays valid: {holder} has it too"
 
 
 class PerhapsHeld(str):
-    """A credential that may have a key, in words: its project could not be read now."""
+    """A credential that may have a key, in words: its project or region could not be seen now."""
 
     __slots__ = ()
 
@@ -266,6 +262,19 @@ class PerhapsHeld(str):
 def may_be_held(unread: str) -> PerhapsHeld:
     """A credential with the same key may be in a project that could not be read."""
     return PerhapsHeld(f"perhaps a credential of {unread}, which could not be read,")
+
+
+def may_be_in_regions(name: str, regions: str) -> PerhapsHeld:
+    """The credential itself, in regions that show something else."""
+    return PerhapsHeld(f"perhaps Akka's {name} in {regions}")
+
+
+def replaced_key_would_be_overwritten(key_id: str, holder: str, command: str) -> HoldersUnread:
+    """There is no room for a third key, and a replaced one may be in use."""
+    return HoldersUnread(
+        f"Key {key_id}, which was replaced before, is in the way of the next one, and {holder} has it too",
+        fix=f"Run it again in a while: {command}",
+    )
 
 
 def kept_for_another_run(title: str, key_id: str) -> str:

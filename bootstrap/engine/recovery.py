@@ -133,11 +133,17 @@ class Recovery:
                     await self._remove_key(by_name[StepRole.KEY], entry, in_use)
                 else:
                     self._journal.drop(entry)
-            elif entry.step == RETIRE and key_id and await self._may_still_hold(key_id, held, may_hold):
+            elif entry.step == CLEAR and key_id in keys_of([*records, *([held] if held else [])]):
+                self._journal.drop(entry)  # a rotation of that record deletes it
+            elif (
+                entry.step in (CLEAR, RETIRE)
+                and key_id
+                and await self._may_still_hold(key_id, held, may_hold)
+            ):
                 self._hold_back(entry, {})
             elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(record_in(entry), held):
                 await self._keep_shown(entry)
-            elif entry.step in (RETIRE, OFFBOARD) and key_id and key_id != removing:
+            elif entry.step in (CLEAR, RETIRE, OFFBOARD) and key_id and key_id != removing:
                 await self._retire(key_id, entry, held, records, unread)
             elif entry.step == OFFBOARD and key_id == removing:
                 continue  # this run continues it; keep the entry in case it is killed too
@@ -293,7 +299,7 @@ class Recovery:
             left, key_id = entry.left_over, str(entry.known["key_id"])
             if unread or (own is not None and _may_show(own, key_id)):
                 continue
-            others = self._holders(records, replaced=entry.step == OFFBOARD)
+            others = self._holders(records, replaced=entry.step in (CLEAR, OFFBOARD))
             entry.leave()
             try:
                 if holder := others.get(key_id):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.akka.cli import AkkaCli
-from bootstrap.akka.records import keys_of
+from bootstrap.akka.records import keys_of, keys_of_links
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
@@ -275,11 +275,11 @@ class Run(TargetOperation):
         """Report keys that a lost run on another machine may have left. Only the cloud shows them, and
         nothing shows whether they are used.
         """
-        link, _ = await key_in_record(self.session, await self._held())
-        made = self.session.credential.link if self.session.credential else None
-        accounted_for = {
-            key for one in (link, made) if one is not None for key in (one.key_id, one.replaces) if key
-        }
+        # A key that the record named before is accounted for only if the new one names it too.
+        named = self.session.credential.link if self.session.credential else None
+        if named is None:
+            named, _ = await key_in_record(self.session, await self._held())
+        accounted_for = keys_of_links([named] if named is not None else [])
         reported = " ".join(f"{one.what} {one.command}" for one in self.result.left_over)
         for text in await unrecorded_keys(
             self.session, self.akka, accounted_for, reported, keys=self._keys_now

@@ -101,7 +101,12 @@ class TargetOperation(Operation):
             patience=self._patience,
         )
         self.clear = DeleteReplacedKey(
-            session, context, grace=options.grace, key_pending=key_pending, others_hold=self._others_need
+            session,
+            context,
+            grace=options.grace,
+            command=options.command,
+            key_pending=key_pending,
+            others_hold=self._others_need,
         )
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
         if options.grace is not None:

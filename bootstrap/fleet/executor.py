@@ -296,10 +296,13 @@ def _creates(one: TargetResult) -> bool:
 
 def _keys_of_all(sharing: Sequence[TargetResult], session: Session) -> set[str]:
     """The keys of targets of one identity, also of those that Akka's list passes over afterwards."""
-    links = [one.planned.held.link for one in sharing if one.planned.held is not None]
-    recorded = [link for link in links if link is not None and session.key.owns(link)]
-    keys = {key for link in recorded for key in (link.key_id, link.replaces)}
-    return {*keys, *(one.key_id for one in sharing)} - {""}
+    keys = {one.key_id for one in sharing}
+    for one in sharing:
+        link = one.planned.held.link if one.planned.held is not None else None
+        if link is not None and session.key.owns(link):
+            # A new record names the key that it replaced, and not the one that was replaced before.
+            keys |= {link.key_id, link.replaces if one.key_id in ("", link.key_id) else ""}
+    return keys - {""}
 
 
 def _is_recent(seen: float) -> bool:
