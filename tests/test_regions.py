@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +134,49 @@ def test_a_cleanup_after_a_killed_run_counts_it() -> None:
 
         assert done.code == 0, done.text
         assert works(life, held), done.text
+
+
+@pytest.fixture
+def behind() -> Iterator[tuple[Life, list[Any]]]:
+    """Of a project whose first listed region stays behind what the other one has; its rows."""
+    with living("acr") as life:
+        akka, shop = life.world.akka, life.world.akka.projects["shop"]
+        shop.regions, shop.primary = (HERE, THERE), THERE
+        assert life.onboard().code == 0
+        listed = akka._listed
+        rows = [one for one in listed(shop) if one.region == HERE]
+
+        def with_old_rows(project: AkkaProject) -> list[Any]:
+            current = listed(project)
+            if project is not shop or not rows or not current:
+                return current
+            return [*rows, *(one for one in current if one.region != HERE)]
+
+        akka._listed = with_old_rows  # type: ignore[method-assign]
+        yield life, rows
+
+
+def test_a_key_that_only_a_second_region_shows_is_not_forgotten(behind: tuple[Life, list[Any]]) -> None:
+    """What the first region shows is taken for the credential."""
+    life, rows = behind
+    assert life.command("rotate", life.name).code == 6
+    second = life.link.key_id
+    done = life.command("rotate", life.name)
+    assert done.code == 6, done.text
+    assert f"left over: key {second}" in done.text
+    # Once the regions agree, the next run deletes it.
+    rows.clear()
+    done = life.command("rotate", life.name, "--due")
+    assert done.code == 0, done.text
+    assert f"undone: deleted key {second}" in done.text
+
+
+def test_an_offboarding_deletes_the_keys_of_all_regions(
+    behind: tuple[Life, list[Any]], tmp_path: Path
+) -> None:
+    life, _ = behind
+    assert life.command("rotate", life.name).code == 6
+    elsewhere = {"PULLKEY_STATE_DIR": str(tmp_path)}
+    done = life.world.run("offboard", life.name, "--yes", env=elsewhere)
+    assert done.code == 0, done.text
+    assert life.there() == life.before

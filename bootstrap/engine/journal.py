@@ -324,6 +324,11 @@ class Journal:
         self.record = None
 
     @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries of this run's record."""
+        return self._record.entries
+
+    @property
     def at_work(self) -> bool:
         """Whether a process on this machine is working on the target."""
         try:

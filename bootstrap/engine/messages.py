@@ -294,6 +294,10 @@ def replaced_key_kept(key_id: str, command: str) -> LeftOver:
     return LeftOver(f"key {key_id}, which Akka held before, is kept until Akka shows the new one", command)
 
 
+def key_of_another_region(key_id: str) -> str:
+    return f"key {key_id}, which another region of Akka's shows or has shown"
+
+
 # -- a key that is retired -----------------------------------------------------------------------------------
 
 

@@ -308,7 +308,9 @@ class Recovery:
                 elif entry.step == StepRole.KEY:
                     await self._remove_key(step, entry, set())
                 elif entry.step == OFFBOARD:
-                    await self._delete_all([one for one in _keys_removed(entry) if one not in others], entry)
+                    await self._delete_all(
+                        [one for one in self._keys_removed(entry) if one not in others], entry
+                    )
                 else:
                     await self._take_out(key_id, entry)
             except PullkeyError as error:
@@ -386,7 +388,7 @@ class Recovery:
         if unread:
             self._hold_back_unread(entry, unread)
         elif entry.step == OFFBOARD:
-            await self._delete_all([one for one in _keys_removed(entry) if one not in named], entry)
+            await self._delete_all([one for one in self._keys_removed(entry) if one not in named], entry)
         else:
             await self._take_out(key_id, entry)
 
@@ -410,6 +412,11 @@ class Recovery:
             return
         self._tell(undone)
         self._journal.drop(entry)
+
+    def _keys_removed(self, entry: Entry) -> list[str]:
+        """The keys of the record that an offboarding was to remove, in any region, and the replaced."""
+        links = [one for one in record_in(entry).links if self._session.key.owns(one)]
+        return [one for link in links for one in (link.replaces, link.key_id) if one]
 
     async def _delete_all(self, keys: Sequence[str], entry: Entry) -> None:
         """Delete keys; one that cannot be deleted does not keep the others. A user's password cannot."""
@@ -463,12 +470,6 @@ def _is_older(held: HeldCredential, intent: Mapping[str, Any]) -> bool:
 def _may_show(held: HeldCredential, key_id: str) -> bool:
     """Whether a region shows a key, or something else than the others, so that it may still have that key."""
     return bool(held.lagging_regions) or any(link.key_id == key_id for link in held.links)
-
-
-def _keys_removed(entry: Entry) -> list[str]:
-    """The keys of the record that an offboarding was to remove: that and the one that it replaced."""
-    link = record_in(entry).link
-    return [one for one in (link.replaces, link.key_id) if one] if link is not None else []
 
 
 def _differs(one: HeldCredential, held: HeldCredential | None) -> bool:

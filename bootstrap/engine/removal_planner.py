@@ -208,7 +208,8 @@ class RemovalPlanner:
         what, command = messages.key(key_id), session.key.delete_command(key_id)
         if key_id in self._lost:
             return Removal(Disposition.REMOVE, what, messages.OF_LOST_RUN, command)
-        replaced = self._held.link is not None and key_id == self._held.link.replaces
+        links = self._held.links
+        replaced = any(key_id == one.replaces for one in links) and all(key_id != one.key_id for one in links)
         try:
             seen = await confirm_absent(
                 lambda: session.key.facts(key_id),
@@ -227,11 +228,14 @@ class RemovalPlanner:
         return messages.key_not_shown(key_id, command)
 
     def keys_of(self, link: KeyRef) -> list[str]:
-        """The ids of all keys to delete: the one that Akka shows, the one that it replaced, those that Akka
-        may hold instead, and those of lost runs.
+        """The ids of all keys to delete: those that Akka shows in any region, those that they replaced, those
+        that Akka may hold instead, and those of lost runs.
         """
+        session = self._located.session
+        regions = [one for one in self._held.links if session is not None and session.key.owns(one)]
+        shown = [key_id for one in (link, *regions) for key_id in (one.key_id, one.replaces)]
         held_back = [str(entry.known["key_id"]) for entry in self.held_back]
-        return list(dict.fromkeys(filter(None, (link.key_id, link.replaces, *held_back, *self._lost))))
+        return list(dict.fromkeys(filter(None, (*shown, *held_back, *self._lost))))
 
     def _of_akka(self) -> list[RemovalResult]:
         name = self._held.name

@@ -182,8 +182,11 @@ class Run(TargetOperation):
         removal = None
         if overwritten is not None:
             removal = self._own_journal.about_to(OFFBOARD, as_intent(overwritten))
+        if any(step.name == StepRole.KEY for step in pending):
+            await self._changes.note_keys_of_regions(await self._held())
         self._step_runner = self._runner()
         await self._step_runner.do_all(pending)
+        self._changes.leave_keys_of_regions()
         self._all_done = True
         self.result.result, self.result.changed = "done", True
         if overwritten is not None and removal is not None:

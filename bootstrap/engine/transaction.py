@@ -17,6 +17,7 @@ from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.change import Change
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError
@@ -63,12 +64,38 @@ class Transaction:
         self._result = result
         self._entries: list[tuple[Step, Entry]] = []
         self._promised: dict[str, tuple[Step, Entry]] = {}
+        self._of_regions: list[Entry] = []
+        """Of the keys that other regions of Akka's show."""
         self.keys_before: set[str] | None = None
         self.held_before: set[str] = set()
 
     def promise(self, step: Step) -> None:
         """Record a later step's intent now, so that the next run does it if this one is killed before."""
         self._promised[step.name] = step, self._journal.about_to(step.name, step.intent())
+
+    async def note_keys_of_regions(self, held: HeldCredential | None) -> None:
+        """Record the keys that only other regions than the first show: the run replaces them too, and once
+        they show its key, no record names them.
+        """
+        if held is None or self._session.key.supplied:
+            return
+        link, _ = await key_in_record(self._session, held)
+        named = {link.key_id, link.replaces} if link is not None else set()
+        named |= {str(entry.known.get("key_id")) for entry in self._journal.entries}
+        owned = {one.key_id for one in held.links if self._session.key.owns(one)}
+        for key_id in sorted(owned - named):
+            entry = await asyncio.to_thread(self._journal.about_to, RETIRE, {"key_id": key_id})
+            self._of_regions.append(entry)
+
+    def leave_keys_of_regions(self) -> None:
+        """Leave them to the next run, which deletes each once no region shows it."""
+        for entry in self._of_regions:
+            key_id = str(entry.known["key_id"])
+            left = LeftOver(messages.key_of_another_region(key_id), self._options.command)
+            self._result.left_over.append(left)
+            entry.leave(left)
+            self._context.audit(Change(RETIRE, left.what, "left over", key_id, self._result.who))
+        self._of_regions = []
 
     async def begin(self, step: Step) -> Entry:
         """Record what the step is about to create, in a thread, so that other steps and targets continue.
@@ -267,6 +294,7 @@ class Transaction:
             what = f"{finding}; its key, role and identity were kept"
             self._leave(step, entry, LeftOver(what, self._options.command))
             self.leave_replaced(lambda key_id: messages.replaced_key_kept(key_id, self._options.command))
+            self.leave_keys_of_regions()
             return False
         except StillThere as finding:
             self._leave(step, entry, LeftOver(finding.what, finding.command))
