@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -562,3 +563,16 @@ class TestCheckup:
     def test_an_account_to_act_as_that_is_none(self, shop: Shop) -> None:
         check = self.checks(impersonate_service_account="nobody")["login"]
         assert check.good is False
+
+
+@pytest.mark.parametrize("repository", ["n-containers", ""])
+def test_a_record_of_another_project_whose_name_in_akka_is_the_same_is_of_another_place(
+    shop: Shop, repository: str
+) -> None:
+    own = shop.locate(shop.held())
+    account = "akka-docker-reader@shop-other.iam.gserviceaccount.com"
+    other = replace(own, project="shop-other", repository=repository, account=account)
+
+    assert with_session(other, lambda it: it.other_place(shop.held())) == own.label
+    for same in (replace(own, account=account), replace(own, repository="")):
+        assert not with_session(same, lambda it: it.other_place(shop.held()))

@@ -56,6 +56,20 @@ def test_a_project_is_named_by_its_path_or_number(gitlab: World) -> None:
     assert len(our_tokens(gitlab, "acme/web/Site")) == 1
 
 
+def test_a_project_whose_name_in_akka_is_that_of_another_one_is_refused(gitlab: World) -> None:
+    """`/` and `-` are both `-` in the name of an Akka secret."""
+    gitlab.cloud.state.add_project("acme/web-site")
+    assert onboard(gitlab, "--project", "acme/web/Site", env=NO_IMAGE).code == 0
+    before = gitlab.changes()
+
+    done = onboard(gitlab, "--project", "acme/web-site", env=NO_IMAGE)
+
+    assert done.code == 3, done.text
+    assert "--secret-name" in done.err
+    assert "--replace" in done.err
+    assert gitlab.changes() == before
+
+
 def test_an_image_in_a_subgroup_whose_project_has_capital_letters(gitlab: World) -> None:
     image = {"PULLKEY_GITLAB_IMAGE": "registry.gitlab.com/acme/web/site/nginx:1.0"}
 

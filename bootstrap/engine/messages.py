@@ -168,20 +168,20 @@ def record_without_secret(name: str) -> Notice:
     return Notice(f"{SECRETLESS}, {name}: it is registered again.")
 
 
-def record_of_another_registry(held: HeldCredential) -> Problem:
+def record_of_another_registry(held: HeldCredential, registry: str) -> Problem:
     return Problem(
         ProblemKind.QUESTION,
-        f"Akka's credential {held.name} is for another registry, {held.server}",
+        f"Akka's credential {held.name} is for another registry, {registry}",
         "Pass another --secret-name, or --replace to overwrite it",
         step="handoff",
         code=Code.CREDENTIAL_OTHER_REGISTRY,
     )
 
 
-def record_will_be_overwritten(held: HeldCredential) -> Notice:
+def record_will_be_overwritten(held: HeldCredential, registry: str) -> Notice:
     then = "; the resources that pullkey created for the old one are removed then" if held.link else ""
     return Notice(
-        f"Akka's credential {held.name} for {held.server} will be replaced, because of --replace{then}."
+        f"Akka's credential {held.name} for {registry} will be replaced, because of --replace{then}."
     )
 
 

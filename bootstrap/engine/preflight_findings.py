@@ -73,13 +73,17 @@ async def _about_replacing(
     """The findings on the current record of this name."""
     if held.empty:
         return _notice(messages.record_without_secret(name))
-    if not same_registry(held.server, server):
+    ours = (await key_in_record(session, held))[0] is not None
+    other = "" if same_registry(held.server, server) else held.server
+    if not other and held.link is not None and not ours:
+        other = await session.other_place(held)
+    if other:
         if not options.replace:
-            return PreflightFindings([messages.record_of_another_registry(held)])
-        return _notice(messages.record_will_be_overwritten(held))
+            return PreflightFindings([messages.record_of_another_registry(held, other)])
+        return _notice(messages.record_will_be_overwritten(held, other))
     if held.link is None:
         return _notice(messages.external_record_will_be_replaced(held))
-    if (await key_in_record(session, held))[0] is None:
+    if not ours:
         return _notice(messages.record_of_another_identity_will_be_replaced(name, held.link))
     if options.grace is not None:
         return PreflightFindings()  # retiring the old key is a step of its own

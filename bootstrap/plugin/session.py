@@ -13,6 +13,7 @@ from bootstrap.plugin.step import Notice, PreflightFindings, Step
 
 if TYPE_CHECKING:
     # What these import is not needed to show a provider's options.
+    from bootstrap.model.akka_record import HeldCredential
     from bootstrap.model.deadline import Deadline
     from bootstrap.model.pull import Probe, PullAttempt
     from bootstrap.registry.challenge import Challenge
@@ -101,6 +102,16 @@ class Session(ABC):
     async def server(self) -> str:
         """The server to register with Akka. By default with scheme and version, as Akka's page names one."""
         return f"https://{await self.host()}/v1/"
+
+    async def other_place(self, held: HeldCredential) -> str:
+        """The label of another place of the same registry that a record is for, such as another project; ""
+        for this target's own, and where that is not known. Two places may have one name in Akka.
+
+        Args:
+            held: Akka's record of another identity, with a `link`.
+        """
+        del held
+        return ""
 
     async def username(self) -> str | None:
         """The user name of every key of this identity, in this run and in later ones.

@@ -9,7 +9,9 @@ import shlex
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
 
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
+from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt, Verdict
 from bootstrap.plugin.context import RunContext
@@ -46,6 +48,18 @@ class GcrSession(AccountSession):
         if not target.skip_grant:
             steps.append(Grant(self))
         self.steps = [*steps, self.key]
+
+    async def other_place(self, held: HeldCredential) -> str:
+        """`acme-prod/eu-images` and `acme-prod-eu/images` have one name in Akka."""
+        from providers.gcr.locate import locate  # late: few records are of another identity
+
+        own = self.target
+        try:
+            found = await locate(held, self.context, {"impersonate_service_account": own.impersonate})
+        except PullkeyError:
+            return ""
+        within = found.repository == own.repository or not (found.repository and own.repository)
+        return "" if found.project == own.project and within else found.label
 
     @cached_property
     def _on_project(self) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import Problem, PullkeyError, Refused
 from bootstrap.model.key_ref import KeyRef
@@ -65,6 +66,16 @@ class GitlabSession(Session):
 
     async def server(self) -> str:
         return self.target.server
+
+    async def other_place(self, held: HeldCredential) -> str:
+        """`acme/platform/api` and `acme/platform-api` have one name in Akka; the record has the number."""
+        number = self.target.namespace_number
+        if not number or held.link is None or held.link.name == f"gitlab-{self.target.kind}-{number}":
+            return ""
+        try:
+            return GitlabTarget.held(held, {}).label
+        except PullkeyError:
+            return ""
 
     async def username(self) -> str | None:
         return self.credential.username if self.credential is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import Problem, PullkeyError, Refused
 from bootstrap.model.key_ref import KeyRef
@@ -61,6 +62,17 @@ class HarborSession(Session):
 
     async def server(self) -> str:
         return self.target.server
+
+    async def other_place(self, held: HeldCredential) -> str:
+        """`my.app` and `my-app` have one name in Akka. The projects of a robot account of the system are
+        not in its record.
+        """
+        try:
+            found = HarborTarget.held(held, {})
+        except PullkeyError:
+            return ""
+        own = self.target.projects
+        return found.label if found.projects and own and not {*found.projects} & {*own} else ""
 
     async def username(self) -> str | None:
         return None  # each robot account has its own
