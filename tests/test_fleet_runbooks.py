@@ -210,3 +210,22 @@ def test_of_many_that_need_the_same_a_few_are_named(tmp_path: Path) -> None:
     assert len(stays) >= 30
     assert {line.count("shop/") for line in stays} == {8}
     assert all("and 21 more need it too" in line for line in stays)
+
+
+OF_TWO_OWNERS = """version: 1
+targets:
+  - {provider: acr, registry: acmeshop, akka-project: shop, akka-owner: acme}
+  - {provider: acr, registry: acmeshop, akka-project: shop, akka-owner: rival}
+"""
+
+
+def test_projects_of_one_name_of_two_owners_are_two_targets(acr: World, tmp_path: Path) -> None:
+    """As `import --all-projects` writes them."""
+    page = written(acr, tmp_path, OF_TWO_OWNERS, "--only", "acme/shop/acmeshop-azurecr-io")
+    script = written(acr, tmp_path, OF_TWO_OWNERS, "--format", "bash")
+
+    assert list(sections(page)) == ["acme/shop/acmeshop-azurecr-io"]
+    assert "It stays: rival/shop/acmeshop-azurecr-io needs it too" in page
+    assert "az ad app delete" not in undo(sections(page)["acme/shop/acmeshop-azurecr-io"])
+    for name in ("acme/shop/acmeshop-azurecr-io", "rival/shop/acmeshop-azurecr-io"):
+        assert script.count(f"= '{name}' ]") == 1

@@ -41,12 +41,22 @@ class Entry:
     keep_old: dt.timedelta = dt.timedelta()
     overlap: dt.timedelta = dt.timedelta()
     places: Mapping[str, Place] = field(default_factory=dict)
+    in_full: bool = False
+    """Whether its name has owner and context: without them it is another target's too."""
 
     @property
     def name(self) -> str:
-        """Its name for the user: `PROJECT/SECRET`, with the region where it is for one region only."""
-        region = f"@{self.scope.region}" if self.scope.region else ""
-        return f"{self.scope.project or '(current)'}{region}/{self.secret_name}"
+        """Its name for the user, unique in the file: `PROJECT/SECRET`, with the region where it is for one
+        region only; in full `CONTEXT:OWNER/PROJECT@REGION/SECRET`, as far as they are named.
+        """
+        return self._name(in_full=self.in_full)
+
+    def _name(self, *, in_full: bool) -> str:
+        scope = self.scope
+        region = f"@{scope.region}" if scope.region else ""
+        owner = f"{scope.owner}/" if in_full and scope.owner else ""
+        context = f"{scope.context}:" if in_full and scope.context else ""
+        return f"{context}{owner}{scope.project or '(current)'}{region}/{self.secret_name}"
 
     @property
     def group(self) -> str:
@@ -54,4 +64,5 @@ class Entry:
         return self.target.quota_group
 
     def answers_to(self, name: str) -> bool:
-        return name in (self.name, self.secret_name, f"{self.scope.project}/{self.secret_name}")
+        plain = f"{self.scope.project}/{self.secret_name}"
+        return name in (self.name, self.secret_name, plain, self._name(in_full=True))

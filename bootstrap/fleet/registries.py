@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +81,9 @@ class Registries:
 
         chosen = []
         for name in names:
-            found = [one for one in self.entries if one.answers_to(name)]
+            found = [one for one in self.entries if one.name == name] or [
+                one for one in self.entries if one.answers_to(name)
+            ]
             if not found:
                 known = {label for one in self.entries for label in (one.name, one.secret_name)}
                 near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
@@ -140,7 +143,13 @@ def parse(data: bytes, name: str, *, base: Path, policies: Sequence[Policy] = ()
     faults += against(entries, own, *policies)
     if faults:
         raise InvalidFile(name, faults)
-    return Registries(name, tuple(entries))
+    return Registries(name, tuple(_with_names(entries)))
+
+
+def _with_names(entries: Sequence[Entry]) -> list[Entry]:
+    """The targets, those in full whose short name is that of several."""
+    short = Counter(one.name for one in entries)
+    return [replace(one, in_full=True) if short[one.name] > 1 else one for one in entries]
 
 
 def against(entries: Sequence[Entry], *policies: Policy) -> list[Fault]:

@@ -152,19 +152,20 @@ def as_script(whole: Registries, chosen: Registries) -> str:
 
 def _books(whole: Registries, chosen: Registries) -> list[tuple[Entry, Session, list[Step]]]:
     books = [_book(entry) for entry in whole.entries if not entry.remove]
-    users: dict[tuple[str, ...], list[str]] = {}
+    users: dict[tuple[str, ...], list[Entry]] = {}
     for book in books:
         for step in book.steps:
-            users.setdefault(book.made_by(step), []).append(book.entry.name)
-    names = {entry.name for entry in chosen.entries}
+            users.setdefault(book.made_by(step), []).append(book.entry)
+    numbers = {entry.number for entry in chosen.entries}
 
     def steps(book: _Book) -> Iterator[Step]:
         for step in book.steps:
-            others = [name for name in users[book.made_by(step)] if name != book.entry.name]
+            users_of_it = users[book.made_by(step)]
+            others = [one.name for one in users_of_it if one.number != book.entry.number]
             shared = others and step.script().undo and step.name not in _OF_ONE
             yield _Kept(step, others) if shared else step
 
-    return [(book.entry, book.session, list(steps(book))) for book in books if book.entry.name in names]
+    return [(book.entry, book.session, list(steps(book))) for book in books if book.entry.number in numbers]
 
 
 def _book(entry: Entry) -> _Book:

@@ -131,7 +131,10 @@ def listed() -> dict[str, Any]:
 
 def _target() -> dict[str, Any]:
     return {
-        "name": {**TEXT, "description": "PROJECT/SECRET, by which --only knows it."},
+        "name": {
+            **TEXT,
+            "description": "PROJECT/SECRET, by which --only knows it; in full where several have it.",
+        },
         "line": {"type": "integer", "description": "Its place in the file."},
         "provider": TEXT,
         "registry": TEXT,
