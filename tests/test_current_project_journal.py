@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -169,6 +170,9 @@ def test_two_runs_for_one_secret_exclude_each_other_however_each_names_its_proje
         done = gcr.onboard(*more, env=env)
     assert done.code == 1, done.text
     assert "Another pullkey is at work on" in done.err
+    named = re.search(r"fuser (/\S+/lock/\w+\.lock)$", done.err, re.MULTILINE)
+    assert named, done.err
+    assert Path(named[1]).exists()
 
 
 @contextlib.contextmanager

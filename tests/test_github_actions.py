@@ -174,7 +174,7 @@ def test_a_summary_is_not_longer_than_github_takes() -> None:
             line=number,
             name=f"shop/{number}",
             secret_name="s",
-            project="shop",
+            options="",
             result="failed",
             exit_code=1,
             failed=True,

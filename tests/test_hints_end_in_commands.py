@@ -14,7 +14,9 @@ import pytest
 from bootstrap.model.text import sentence
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = r"(?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|printf|base64|kubectl) (?:-|[a-z.%]|[A-Z]+_)"
+PROGRAM = (
+    r"(?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|printf|base64|kubectl|fuser) (?:-|[a-z.%]|[A-Z]+_)"
+)
 
 
 @pytest.mark.parametrize(

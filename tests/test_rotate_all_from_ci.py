@@ -15,7 +15,7 @@ def test_a_credential_that_needs_a_login_is_named_with_the_command_that_takes_it
     nightly = hub.run("rotate", "--all", "--due", "--yes")
 
     assert nightly.code != 0
-    command = "pullkey rotate docker-hub-acmebot --secret-stdin --yes"
+    command = "pullkey rotate docker-hub-acmebot --secret-stdin --yes --akka-project shop"
     assert f"{command} < FILE" in nightly.err
     assert hub.run(*command.split()[1:], "--overlap", "0", stdin="sandbox-password").code == 0
 

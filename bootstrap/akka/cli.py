@@ -216,7 +216,8 @@ class AkkaCli(ProjectLookup):
             StepFailed: the CLI did not delete it.
         """
         for _ in range(_REMOVAL_TRIES):
-            answer = await self._change(self._removal(secret_name), before_retry=before_retry)
+            arguments = ["secrets", "delete", secret_name, *self.scope.arguments()]
+            answer = await self._change(arguments, before_retry=before_retry)
             if _was_removed(answer, "akka secrets delete"):
                 return True
             if not await self.lists_secret(secret_name):
@@ -225,10 +226,7 @@ class AkkaCli(ProjectLookup):
 
     def secret_removal(self, secret_name: str) -> str:
         """The command that deletes a secret by hand."""
-        return shlex.join(["akka", *self._removal(secret_name)])
-
-    def _removal(self, secret_name: str) -> list[str]:
-        return ["secrets", "delete", secret_name, *self.scope.arguments()]
+        return shlex.join(["akka", "secrets", "delete", secret_name, *self.scope.printed_arguments()])
 
     async def lists_secret(self, secret_name: str) -> bool:
         """Whether `akka secrets list` prints the name, in any form.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from dataclasses import dataclass, field, replace
 
 _CONTEXT = ", context "
@@ -139,6 +140,19 @@ class AkkaScope:
         if with_region:
             pairs.append(("--region", self.region))
         return [f"{flag}={value}" for flag, value in pairs if value]
+
+    def printed_arguments(self) -> list[str]:
+        """The flags of a command that is printed: `AkkaRunner` adds the context to those that it runs."""
+        return [*self.arguments(), *([f"--context={self.context}"] if self.context else [])]
+
+    @property
+    def options(self) -> str:
+        """The end of a printed command of pullkey, to be for this project: ` --akka-project shop`;
+        "" if nothing was typed.
+        """
+        named = {name: getattr(self, name) for name in ("project", "owner", "region", "context")}
+        words = [word for name, value in named.items() if value for word in (f"--akka-{name}", value)]
+        return f" {shlex.join(words)}" if words else ""
 
 
 def context_of(place: str) -> str:

@@ -31,7 +31,7 @@ def end_of(one: TargetResult, *, file: str, scope: Callable[[Entry], AkkaScope],
         line=one.entry.place.line,
         name=one.entry.name,
         secret_name=one.entry.secret_name,
-        project=scope(one.entry).project,
+        options=scope(one.entry).options,
         result=one.result,
         exit_code=int(one.exit_code),
         failed=one.failed,
@@ -101,8 +101,7 @@ def _print_drift(drift: Sequence[TargetEnd], file: str) -> None:
     if by_you := [one for one in drift if one.due_by_you]:
         say("To be replaced by you, each with its new password:", sys.stderr)
         for one in by_you[:8]:
-            where = f" --akka-project {shlex.quote(one.project)}" if one.project else ""
-            say_command(f"pullkey rotate {shlex.quote(one.secret_name)}{where}", sys.stderr)
+            say_command(f"pullkey rotate {shlex.quote(one.secret_name)}{one.options}", sys.stderr)
     if others := [one for one in drift if not (one.not_seen or one.due_by_you)]:
         say(f"Not in place: {_names(others)}. See: pullkey plan -f {shlex.quote(file)}", sys.stderr)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import did_you_mean
+
+if TYPE_CHECKING:
+    from bootstrap.akka.scope import AkkaScope
 
 
 def credential_not_listed(name: str, scope: str, known: str) -> UsageProblem:
@@ -35,27 +39,27 @@ def credential_in_no_project(name: str, near: str, unread: int) -> UsageProblem:
     )
 
 
-def no_credential_for_registry(registry: str, scope: str, image: str) -> UsageProblem:
+def no_credential_for_registry(registry: str, scope: AkkaScope, image: str) -> UsageProblem:
     return UsageProblem(
-        f"Akka has no credential for {registry} in {scope}",
-        fix=f"`pullkey onboard {shlex.quote(image)}` registers one",
+        f"Akka has no credential for {registry} in {scope.label}",
+        fix=f"`pullkey onboard {shlex.quote(image)}{scope.options}` registers one",
         code=Code.CREDENTIAL_NOT_FOUND,
     )
 
 
-def several_credentials(image: str, names: str) -> UsageProblem:
+def several_credentials(image: str, names: str, scope: AkkaScope) -> UsageProblem:
     return UsageProblem(
         f"More than one credential may be for {image}: {names}",
-        fix="Name one: pullkey verify NAME",
+        fix=f"Name one: pullkey verify NAME{scope.options}",
         code=Code.CREDENTIAL_AMBIGUOUS,
     )
 
 
-def credential_not_managed(name: str, provider: str) -> PullkeyError:
+def credential_not_managed(name: str, provider: str, scope: AkkaScope) -> PullkeyError:
     return PullkeyError(
         f"Akka's {name} was not created by pullkey, so its cloud resources are not known",
         fix=f"To have pullkey look after it: pullkey onboard {provider} ... "
-        f"--secret-name {shlex.quote(name)} --replace",
+        f"--secret-name {shlex.quote(name)} --replace{scope.options}",
         code=Code.CREDENTIAL_NOT_MANAGED,
     )
 
@@ -128,18 +132,20 @@ def service_not_found(name: str, scope: str, services: Sequence[str]) -> UsagePr
     )
 
 
-def service_not_a_credential(name: str) -> str:
+def service_not_a_credential(name: str, scope: AkkaScope) -> str:
     """How to find the credential of a service that was named in place of a credential."""
-    return f"{name} is a service. To find its credential: pullkey verify --service {shlex.quote(name)}"
+    command = f"pullkey verify --service {shlex.quote(name)}{scope.options}"
+    return f"{name} is a service. To find its credential: {command}"
 
 
-def service_has_no_credential(host: str, image: str) -> str:
-    return f"Akka has no credential for {host}. `pullkey onboard {shlex.quote(image)}` registers one"
+def service_has_no_credential(host: str, image: str, scope: AkkaScope) -> str:
+    command = f"pullkey onboard {shlex.quote(image)}{scope.options}"
+    return f"Akka has no credential for {host}. `{command}` registers one"
 
 
-def credential_valid_but_pull_failed(service: str) -> str:
+def credential_valid_but_pull_failed(service: str, scope: AkkaScope) -> str:
     """What to do where a pull failed before its credential was replaced."""
     return (
         "The credential is valid now. If the failure is older than the credential, "
-        f"`akka services restart {shlex.quote(service)}` pulls again"
+        f"`{shlex.join(['akka', 'services', 'restart', service, *scope.printed_arguments()])}` pulls again"
     )

@@ -84,10 +84,10 @@ class ProjectCommand:
 
         context = self.context
         if not values["dry_run"] or values.get("restore"):  # only a login shows whether a key is disabled
-            instead = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes < FILE"
-            context = replace(context, ask_secret=asker(secret, instead=instead))
+            typed = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes{self.scope.options}"
+            context = replace(context, ask_secret=asker(secret, instead=f"{typed} < FILE"))
         located = await find(held, context, image=values["image"])
-        return located, require_managed(located)
+        return located, require_managed(located, self.scope)
 
     async def perform(self, operation: Operation, typed: str) -> Result:
         """Execute an operation; a signal ends it in order. `typed` is the command that repeats it."""
@@ -182,7 +182,7 @@ async def _hint_of_service(akka: AkkaCli, values: Mapping[str, Any]) -> str:
         found = [one.name for one in await akka.exported_services() if one.name in names]
     except PullkeyError:
         return ""
-    return messages.service_not_a_credential(found[0]) if found else ""
+    return messages.service_not_a_credential(found[0], akka.scope) if found else ""
 
 
 def clean_all(values: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class ManagedCredential:
     link: KeyRef
 
 
-def require_managed(located: LocatedCredential) -> ManagedCredential:
+def require_managed(located: LocatedCredential, scope: AkkaScope) -> ManagedCredential:
     """The underlying resources, which are required.
 
     Raises:
@@ -207,7 +207,7 @@ def require_managed(located: LocatedCredential) -> ManagedCredential:
     """
     name, link = located.held.name, located.held.link
     if link is None:
-        raise messages.credential_not_managed(name, located.provider.name)
+        raise messages.credential_not_managed(name, located.provider.name, scope)
     if located.target is None or located.session is None or located.context is None:
         raise located.error or messages.cloud_resources_not_found(name)
     return ManagedCredential(located.target, located.session, located.context, link)

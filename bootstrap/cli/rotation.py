@@ -68,7 +68,7 @@ async def _rotate_one(
         if key is not None and key.supplied:
             command.reporter.notice(
                 f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey "
-                f"rotate {shlex.quote(held.name)}"
+                f"rotate {shlex.quote(held.name)}{command.scope.options}"
             )
             await session.close()
             command.results.append("to be replaced by you" if why else "user-supplied")

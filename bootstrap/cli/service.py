@@ -50,7 +50,10 @@ async def verify_service(values: Mapping[str, Any]) -> int:
                 )
                 code = code or found
             else:
-                code, problem = ExitCode.DRIFT, messages.service_has_no_credential(host, service.image)
+                code, problem = (
+                    ExitCode.DRIFT,
+                    messages.service_has_no_credential(host, service.image, command.scope),
+                )
         if problem:
             say(sentence(problem), sys.stderr)
         if values["output"] == "json":
@@ -83,7 +86,8 @@ async def _verify_credential(
         return code, f"{first_line(error)} {error.fix}".rstrip(), None
     # A failed pull is what `verify` cannot see: it judges the credential.
     if pull_failed and not verified:
-        return ExitCode.DONE, messages.credential_valid_but_pull_failed(service.name), document
+        text = messages.credential_valid_but_pull_failed(service.name, command.scope)
+        return ExitCode.DONE, text, document
     return ExitCode(verified), "", document
 
 

@@ -54,7 +54,7 @@ async def verify_held(
     from bootstrap.output.summary import print_summary
 
     located = await find(held, command.context, image=image)
-    known = require_managed(located)
+    known = require_managed(located, command.scope)
     verification = command.assembly.verification(
         command.open_target(known),
         RunOptions(secret_name=held.name, dry_run=True, command=command_as_typed()),
@@ -83,15 +83,14 @@ def image_reference(image: str) -> ImageReference:
 
 def _repair(located: LocatedCredential, target: Target, command: ProjectCommand, image: str | None) -> str:
     """The command that creates again what is missing of a credential of ours."""
-    held, scope = located.held, command.akka.scope
+    held = located.held
     options: dict[str, str | bool | None] = {**located.provider.options_of(held, target), "image": image}
-    options |= {f"akka-{name}": getattr(scope, name) for name in ("project", "owner", "region", "context")}
     options["secret-name"] = held.name if held.name != target.secret_name else None
     words = ["pullkey", "onboard", located.provider.name]
     for name, value in options.items():
         if value:
             words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return shlex.join(words)
+    return shlex.join(words) + command.akka.scope.options
 
 
 async def credential_for_image(
@@ -107,7 +106,7 @@ async def credential_for_image(
     named = image_reference(image)
     same = [one for one in credentials if is_for(one, named.registry)]
     if not same:
-        raise messages.no_credential_for_registry(named.registry, command.scope.label, image)
+        raise messages.no_credential_for_registry(named.registry, command.scope, image)
     if len(same) > 1:
         found = [await find(one, command.context) for one in same]
         labels = {one.held.name: one.target.label for one in found if one.target is not None}
@@ -118,5 +117,5 @@ async def credential_for_image(
         same = fitting or covering or same
     if len(same) > 1:
         names = ", ".join(sorted(one.name for one in same))
-        raise messages.several_credentials(str(named), names)
+        raise messages.several_credentials(str(named), names, command.scope)
     return same[0]

@@ -227,7 +227,7 @@ class HandoffStep(Step):
             # It was shown before, so one list without it may be an older one.
             found = await confirm_absent(as_registered, contradicted_by="Akka has shown it")
         except PullkeyError as error:
-            return messages.not_seen_again(self._secret_name, error)
+            return messages.not_seen_again(self._secret_name, error, self._akka.scope)
         if not isinstance(found, Present):
             raise self._mismatch(shown)
         return ""
@@ -237,11 +237,11 @@ class HandoffStep(Step):
         what = self.record.classify(seen)
         if what is ShownRecord.ANOTHER and seen is not None and seen.link is not None:
             self._contested = True
-            return messages.overwritten_by_another_run(seen.link.key_id, self._secret_name)
+            return messages.overwritten_by_another_run(seen.link.key_id, self._secret_name, self._akka.scope)
         difference = self.record.difference(seen)
         if what is not ShownRecord.OURS or (seen is not None and seen.lagging_regions):
             self._unconfirmed = f"it shows {difference}"
-        return messages.record_differs(f"{difference}", self._akka.scope.arguments())
+        return messages.record_differs(f"{difference}", self._akka.scope)
 
     async def _yield_to_winner(self) -> None:
         """Yield to a run on another machine that was faster: its key is in use, and its record must be kept.
@@ -263,7 +263,7 @@ class HandoffStep(Step):
         if await self._names_deleted_key(now) or (link and made and link.key_id == made.link.key_id):
             return  # the other run's key does not work, and this run's does
         what = f"key {link.key_id}" if link else now.email or now.username
-        raise messages.registered_by_another_run(what, self._secret_name)
+        raise messages.registered_by_another_run(what, self._secret_name, self._akka.scope)
 
     async def _names_deleted_key(self, seen: HeldCredential | None) -> bool:
         """Whether it is another run's record whose key was deleted."""
@@ -319,7 +319,7 @@ class HandoffStep(Step):
         """
         now = await self._akka.credential(self._secret_name)
         if now is not None and now.link is not None and self.record.classify(now) is ShownRecord.ANOTHER:
-            raise messages.overwritten_by_another_run(now.link.key_id, self._secret_name)
+            raise messages.overwritten_by_another_run(now.link.key_id, self._secret_name, self._akka.scope)
 
     async def _settled_record(self, name: str) -> HeldCredential | None:
         """Akka's record, read until it is certain: a lagging list shows an older record.
@@ -383,7 +383,7 @@ class HandoffStep(Step):
 
     def script(self) -> Script:
         return handoff_script(
-            self._secret_name, self._session.script_credential, self._akka.scope.arguments()
+            self._secret_name, self._session.script_credential, self._akka.scope.printed_arguments()
         )
 
 

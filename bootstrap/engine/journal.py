@@ -191,7 +191,7 @@ class Journal:
             with self._reporting(self._lock_directory, passing=(BlockingIOError,)):
                 fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise messages.target_busy(self._place) from None
+            raise messages.target_busy(self._place, self._lock_directory.path / name) from None
         # Unlock explicitly: a child that outlives this process has the descriptor too, so closing it is not
         # enough.
         stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)

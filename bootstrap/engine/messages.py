@@ -156,11 +156,11 @@ def another_key_reported(provider: str, reported: str, key_id: str) -> ProviderF
 # -- Akka's record before a run ------------------------------------------------------------------------------
 
 
-def another_credential_for_server(other: HeldCredential, server: str) -> Notice:
+def another_credential_for_server(other: HeldCredential, server: str, scope_options: str) -> Notice:
     return Notice(
         f"Akka has another credential for {server} already, {other.name} (user {other.username}). "
         "Which of the two it pulls with is not documented; if that one is not needed: pullkey "
-        f"offboard {shlex.quote(other.name)}"
+        f"offboard {shlex.quote(other.name)}{scope_options}"
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bootstrap.engine.errors import AkkaHoldsNewKey, LostRace
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import StepFailed
+
+if TYPE_CHECKING:
+    from bootstrap.akka.scope import AkkaScope
 
 # -- reading the record back ---------------------------------------------------------------------------------
 
@@ -50,30 +53,32 @@ def lagging_record(regions: str) -> str:
     return f"something else in {regions}"
 
 
-def record_differs(difference: str, scope_arguments: Sequence[str]) -> StepFailed:
+def record_differs(difference: str, scope: AkkaScope) -> StepFailed:
     return StepFailed(
         f"Akka accepted the credential, and shows {difference}",
-        fix=f"See: akka docker list-credentials {shlex.join(scope_arguments)}".rstrip(),
+        fix=f"See: akka docker list-credentials {shlex.join(scope.printed_arguments())}".rstrip(),
         code=Code.AKKA_RECORD_DIFFERS,
     )
 
 
 # -- other runs ----------------------------------------------------------------------------------------------
 
-_SEE_LIST = "Akka has that credential; see: pullkey list"
+
+def _see_list(scope: AkkaScope) -> str:
+    return f"Akka has that credential; see: pullkey list{scope.options}"
 
 
-def overwritten_by_another_run(key_id: str, secret_name: str) -> LostRace:
+def overwritten_by_another_run(key_id: str, secret_name: str, scope: AkkaScope) -> LostRace:
     return LostRace(
         f"Another run has registered key {key_id} as {secret_name} over this one's, so this run yields",
-        fix=_SEE_LIST,
+        fix=_see_list(scope),
     )
 
 
-def registered_by_another_run(what: str, secret_name: str) -> LostRace:
+def registered_by_another_run(what: str, secret_name: str, scope: AkkaScope) -> LostRace:
     return LostRace(
         f"Another run has registered {what} as {secret_name} during this run, so this run yields",
-        fix=_SEE_LIST,
+        fix=_see_list(scope),
     )
 
 
@@ -93,11 +98,11 @@ def key_deleted_meanwhile(key_id: str, secret_name: str) -> LostRace:
     )
 
 
-def not_seen_again(secret_name: str, error: Exception) -> str:
+def not_seen_again(secret_name: str, error: Exception, scope: AkkaScope) -> str:
     """Another run was active, and Akka cannot be asked whether it has registered over this run's record."""
     return (
         f"Another run is creating a key for this too, and Akka cannot be read again ({error}). See whether "
-        f"Akka still holds this run's: pullkey verify {shlex.quote(secret_name)}"
+        f"Akka still holds this run's: pullkey verify {shlex.quote(secret_name)}{scope.options}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from bootstrap.engine.errors import ForeignJournal, TargetBusy
 from bootstrap.model.codes import Code
@@ -83,10 +84,11 @@ def journal_foreign(file: Path, other: str) -> ForeignJournal:
     )
 
 
-def target_busy(place: str) -> TargetBusy:
+def target_busy(place: str, lock: Path) -> TargetBusy:
+    """The lock may be held by what a killed run has started, such as a daemon of the Akka CLI."""
     return TargetBusy(
         f"Another pullkey is at work on {place} on this machine",
-        fix="Wait for it to end, and run this again.",
+        fix=f"Wait for it to end, and run this again. To see which process it is: fuser {quote(str(lock))}",
     )
 
 

@@ -162,7 +162,14 @@ class Preflight:
             findings.problems += key_problems(self._session)
         if not problems and statuses["handoff"].state is not State.DONE:
             findings.add(
-                await about_record(self._session, self._options, self.held, self._listed, checks=checks)
+                await about_record(
+                    self._session,
+                    self._options,
+                    self.held,
+                    self._listed,
+                    scope_options=self._akka.scope.options,
+                    checks=checks,
+                )
             )
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, statuses)

@@ -27,6 +27,7 @@ async def about_record(
     held_now: Ask[HeldCredential | None],
     listed: Ask[Sequence[HeldCredential]],
     *,
+    scope_options: str,
     checks: bool,
 ) -> PreflightFindings:
     """The findings on Akka's record that a handoff will write or replace.
@@ -36,6 +37,7 @@ async def about_record(
         options: of the run.
         held_now: reads Akka's record.
         listed: reads all records of the project.
+        scope_options: the options of a command that name the Akka project (`AkkaScope.options`).
         checks: nothing will be changed, so notices of changes are left out.
     """
     held, name = await held_now(), options.secret_name
@@ -43,7 +45,7 @@ async def about_record(
         server = await session.server()
     except PullkeyError:
         return PreflightFindings()  # the registry does not exist, which is already reported
-    found = PreflightFindings([], await _about_others_of(server, options, listed))
+    found = PreflightFindings([], await _about_others_of(server, options, listed, scope_options))
     if held is not None:
         replacing = await _about_replacing(session, options, held, name, server)
         found.add(PreflightFindings(replacing.problems) if checks else replacing)
@@ -51,7 +53,7 @@ async def about_record(
 
 
 async def _about_others_of(
-    server: str, options: RunOptions, listed: Ask[Sequence[HeldCredential]]
+    server: str, options: RunOptions, listed: Ask[Sequence[HeldCredential]], scope_options: str
 ) -> list[Notice]:
     """Notices of other credentials for the same server: which of them Akka uses is not documented."""
     if options.as_planned is not None:
@@ -61,7 +63,7 @@ async def _about_others_of(
     except PullkeyError:
         return []  # reported where the record itself is read
     return [
-        messages.another_credential_for_server(one, server)
+        messages.another_credential_for_server(one, server, scope_options)
         for one in found
         if one.name != options.secret_name and same_registry(one.server, server)
     ]

@@ -15,7 +15,7 @@ class TargetEnd:
         number: its position in the file.
         line: where it begins in the file.
         name: its name for the user.
-        project: its Akka project, as far as known.
+        options: those that name its Akka project, for the end of a command.
         failed: whether it is not in its desired state.
         left_over: whether something of it is left over.
         not_seen: whether it could not be determined if its key is due.
@@ -29,7 +29,7 @@ class TargetEnd:
     line: int
     name: str
     secret_name: str
-    project: str
+    options: str
     result: str
     exit_code: int
     failed: bool

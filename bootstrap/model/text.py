@@ -13,7 +13,7 @@ _HIDDEN = "(an address with a login)"
 
 # A command follows a colon and has no ", " as a sentence would; or it is an option with a value.
 _ENDS_IN_COMMAND = re.compile(
-    r""": \ (?: (?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|python3?|printf|base64|kubectl|gh) \ |--|\.\.\.|[A-Z][A-Z0-9_]*=) (?:(?!,\ )[^`])*$
+    r""": \ (?: (?:pullkey|az|gcloud|akka|docker|curl|pip|pipx|uv|python3?|printf|base64|kubectl|gh|fuser) \ |--|\.\.\.|[A-Z][A-Z0-9_]*=) (?:(?!,\ )[^`])*$
     | \s --[a-z][a-z-]*[ =] (?!(?:out|too|alone|again|first|instead)$) [^\s`]+$
     | https?://[^\s`)]+$""",  # noqa: E501
     re.VERBOSE,

@@ -146,11 +146,9 @@ def _print_drift(outcome: Result, run: TargetOperation, repair: str) -> None:
 
 def _show_next_steps(run: TargetOperation, name: str) -> None:
     """Show the commands for a registered credential."""
-    scope = run.akka.scope
-    where = f" --akka-project {shlex.quote(scope.project)}" if scope.project else ""
     say(messages.NEXT, sys.stderr)
     for verb, what in messages.NEXT_COMMANDS:
-        command = f"pullkey {verb} {shlex.quote(name)}{where}"
+        command = f"pullkey {verb} {shlex.quote(name)}{run.akka.scope.options}"
         beside = f"{command}   # {what}"
         room = width_of(sys.stderr)
         say_command(beside if room is None or len(beside) + 2 <= room else command, sys.stderr)
