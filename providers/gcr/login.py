@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bootstrap.model import clock
@@ -21,7 +21,9 @@ from bootstrap.plugin.retry import Delay, retry_while
 from providers.gcr import messages
 from providers.gcr.errors import BUSY, BUSY_SECONDS, NoLogin
 from providers.gcr.key_file_login import key_file_login
-from providers.gcr.login_errors import no_login
+
+if TYPE_CHECKING:
+    from google.auth.exceptions import GoogleAuthError
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _APIS = (
@@ -178,7 +180,7 @@ class GoogleLogin:
                     iam_endpoint_override=override.url + generate if override else None,
                 )
         except google.auth.exceptions.GoogleAuthError as error:
-            raise no_login(error, self.impersonate) from None
+            raise self._no_login(error) from None
         if any(os.environ.get(f"PULLKEY_GOOGLE_{api}_ENDPOINT") for api in _APIS):
             credentials = _at_configured_endpoints_only(credentials)
         return credentials
@@ -209,9 +211,15 @@ class GoogleLogin:
         try:
             self.credentials.refresh(request)
         except google.auth.exceptions.GoogleAuthError as error:
-            raise no_login(error, self.impersonate, request.status) from None
+            raise self._no_login(error, request.status) from None
         except (AttributeError, TypeError, ValueError, LookupError):
             raise messages.no_usable_login("the answer of the token service cannot be read") from None
+
+    def _no_login(self, error: GoogleAuthError, status: int | None = None) -> NoLogin:
+        # Late, as all that only an error needs.
+        from providers.gcr.login_errors import no_login
+
+        return no_login(error, self.impersonate, status)
 
     def _note_skew(self, skew: dt.timedelta) -> None:
         self.skew = skew
