@@ -53,3 +53,29 @@ def test_a_custom_role_is_the_one_that_is_rotated_with_and_removed(gcr: World) -
     assert removed.code == 0, removed.text
     assert bindings(gcr) == before
     assert "akka-docker-reader@acme-shop.iam.gserviceaccount.com" not in project(gcr).accounts
+
+
+def test_an_account_of_another_project_than_the_registry(gcr: World) -> None:
+    """The login is the administrator of the registries there, which shows nothing else of that project."""
+    state = gcr.cloud.state
+    images = state.projects["acme-images"]
+    images.policy.grant(
+        "roles/artifactregistry.admin", f"serviceAccount:{state.operator}", since=images.created
+    )
+    account = state.add_account("acme-shop", "puller", created=images.created)
+    named = (
+        "--server",
+        "europe-west1-docker.pkg.dev",
+        "--gcp-project",
+        "acme-images",
+        "--repository",
+        "base",
+    )
+    image = ("--image", "europe-west1-docker.pkg.dev/acme-images/base/python:3")
+
+    done = gcr.run("onboard", "gcr", *named, *image, "--service-account", account.email, "--yes", *PATIENTLY)
+
+    assert done.code == 0, done.text
+    done = gcr.run("offboard", "europe-west1-docker-pkg-dev-acme-images-base", "--yes", *PATIENTLY)
+    assert done.code == 0, done.text
+    assert "lacks" not in done.text

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 from bootstrap.model import clock
@@ -22,6 +23,17 @@ from providers.gcr.target import GcrTarget
 
 MARK = "Made by pullkey"
 _CREATED_AT = re.compile(rf"{MARK}, run [0-9a-f]+, (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\.")
+_SHOWING = frozenset(
+    {
+        "artifactregistry.repositories.get",
+        "artifactregistry.repositories.getIamPolicy",
+        "artifactregistry.repositories.list",
+        "iam.serviceAccountKeys.list",
+        "iam.serviceAccounts.get",
+        "resourcemanager.projects.getIamPolicy",
+    }
+)
+"""Permissions of which one on a project shows that it exists."""
 _SERVICES = ("artifactregistry.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com")
 
 
@@ -100,17 +112,22 @@ class AccountSession(Session):
         self.account_policy.invalidate()
         self.keys.invalidate()
 
-    async def holds_anything(self) -> bool:
-        """Whether the login has a permission on the project, which then exists even if it may not be read."""
-        project = f"projects/{self.target.project}"
-        try:
-            return bool(
-                await self.cloud.held_on_project(
-                    project.removeprefix("projects/"), {"iam.serviceAccounts.get"}
-                )
-            )
-        except GoogleApiError:
-            return False
+    async def sees_anything(self) -> bool:
+        """Whether the login may do or see something in the project, which then exists even if it may not be
+        read: few roles of Artifact Registry have resourcemanager.projects.get.
+        """
+        target, facts = self.target, self.facts
+        with contextlib.suppress(GoogleApiError):
+            if await facts.held_on_project(target.project, _SHOWING)():
+                return True
+        reads: list[Awaitable[Any]] = [
+            facts.repositories(target.project, target.location)(),
+            self.grant_policy(),
+        ]
+        if target.repository:
+            reads.append(facts.repository_format(target.repository_resource)())
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        return any(not isinstance(one, BaseException) for one in found)
 
     async def other_roles(self) -> list[str]:
         """The account's roles beside this target's grant, on the project and the location's repositories.

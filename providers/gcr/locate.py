@@ -204,9 +204,20 @@ class _Search:
         try:
             return await self._facts.project_state(project)() == "ACTIVE"
         except GoogleApiError as error:
-            if not error.no_such_project:
-                self._pass_over(project, error)
+            if error.no_such_project:
+                return await self._lists_repositories(project)
+            self._pass_over(project, error)
             return False
+
+    async def _lists_repositories(self, project: str) -> bool:
+        """Whether the login lists a project's repositories, as one that sees nothing else of it may."""
+        try:
+            await self._facts.repositories(project, self._location)()
+        except GoogleApiError as error:
+            if error.busy:
+                raise
+            return False
+        return True
 
     async def _derived_places(self, project: str) -> list[Place]:
         """The places in a project from which this secret's name would be derived."""

@@ -79,7 +79,7 @@ class GcrPreflight:
         except GoogleApiError as error:
             if not error.no_such_project:
                 return PreflightFindings([messages.project_unreadable(project, error)])
-            if self._is_disabled(error) or await self._session.holds_anything():
+            if self._is_disabled(error) or await self._session.sees_anything():
                 return PreflightFindings()
             near = await self._nearest_project(project)
             return PreflightFindings([messages.project_not_found(project, near, error)])

@@ -32,6 +32,11 @@ from providers.gcr.uploaded_key import READ_CERTIFICATE, UploadedKey
 _KEYS: Mapping[str, type[Key]] = {CREATE: Key, UPLOAD: UploadedKey, AUTO: AutoKey}
 
 
+def _is_of_account(permission: str) -> bool:
+    """Whether an account that exists can be asked for a permission."""
+    return permission.startswith("iam.serviceAccount") and permission != "iam.serviceAccounts.create"
+
+
 class GcrSession(AccountSession):
     """See `bootstrap.plugin.session.Session`."""
 
@@ -104,12 +109,12 @@ class GcrSession(AccountSession):
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         target = self.target
         on_repository = {*filter(self._is_of_repository, permissions)}
-        on_account = {name for name in permissions if name.startswith("iam.serviceAccountKeys.")}
+        elsewhere = target.account_project != target.project
+        on_account = {*filter(_is_of_account, permissions)}
         # One call asks for all that this target can need, so that later callers share its answer.
         on_project = {*permissions, *self._on_project} - on_repository
-        elsewhere = target.account_project != target.project
         if elsewhere:
-            on_project = {name for name in on_project if not name.startswith("iam.serviceAccountKeys.")}
+            on_project = {name for name in on_project if not _is_of_account(name)}
         asked: list[Awaitable[set[str]]] = [
             self.facts.held_on_project(target.project, frozenset(on_project))()
         ]
@@ -126,14 +131,18 @@ class GcrSession(AccountSession):
                 held |= on_repository
             still = on_account - held
             if still and (elsewhere or await self.account() is not None):
-                # Permissions on keys may be granted on the account alone.
+                # Permissions on an account and its keys may be granted on the account alone.
                 held |= await self.cloud.held_on_account(target.account_resource, still)
         except GoogleApiError:
             return None
         places = {
             **dict.fromkeys(on_project, f"project {target.project}"),
             **dict.fromkeys(on_repository, f"repository {target.repository}"),
-            **dict.fromkeys(on_account, f"service account {target.account}"),
+            **{
+                name: f"service account {target.account}"
+                for name in on_account
+                if elsewhere or name.startswith("iam.serviceAccountKeys.")
+            },
         }
         return {name: places[name] for name in permissions if name not in held}
 
