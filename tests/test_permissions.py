@@ -28,7 +28,7 @@ from providers.acr.emulator import roles as azure_roles
 from providers.acr.emulator.state import AzureState
 from providers.acr.token_claims import GRAPH_RIGHT
 from providers.gcr.emulator.access import Access
-from tests.harness.google_state import project
+from tests.harness.google_state import NAME, account, project
 
 GOOGLE = {"created": (), "uploaded": ("--key-source", "upload"), "auto": ("--key-source", "auto")}
 AZURE = {"principal": (), "token": ("--auth-kind", "token", "--repository", "checkout")}
@@ -406,6 +406,57 @@ def test_a_login_that_assigns_roles_does_so_under_a_condition(capsys: pytest.Cap
         assert condition_of(capsys, *others) is None
         assert "condition" not in permissions(capsys, *others)
     assert "role_assignment" not in permissions(capsys, "acr", "--for", "rotate", "--format", "terraform")
+
+
+def google_lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
+    """The commands that define and grant the role, each as a shell reads it."""
+    assert (
+        command_of("permissions").main(["gcr", *arguments, "--format", "gcloud"], standalone_mode=False) == 0
+    )
+    lines = capsys.readouterr().err.splitlines()
+    return [shlex.split(line) for line in lines if line.startswith("  gcloud ")]
+
+
+def test_an_operator_of_one_account_and_one_repository(
+    gcr: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A login that rotates is granted the role where the commands say: it makes no key of another account."""
+    assert gcr.onboard().code == 0
+    other = gcr.cloud.state.add_account("acme-shop", "deployer", created=project(gcr).created)
+    options = ("--for", "rotate,list,verify")
+    *_, on_account, on_repository = google_lines(capsys, *options)
+    assert on_account[1:5] == ["iam", "service-accounts", "add-iam-policy-binding", "ACCOUNT"]
+    assert on_repository[1:5] == ["artifacts", "repositories", "add-iam-policy-binding", "REPOSITORY"]
+    state, role = gcr.cloud.state, "projects/acme-shop/roles/pullkey"
+    state.custom_roles[role] = frozenset(listed(capsys, "gcr", *options))
+    member = f"serviceAccount:{state.operator}"
+    project(gcr).policy.rename_member(member, "user:owner@acme.example")
+    places = account(gcr), project(gcr).repositories["europe-west1", "containers"]
+    for place in places:
+        place.policy.grant(role, member, since=state.now() - dt.timedelta(days=1))
+
+    for command in (("rotate", NAME, "--overlap", "0", "--yes"), ("list", "--check"), ("verify", NAME)):
+        done = gcr.run(*command)
+        assert done.code == 0, done.text
+        assert "lacks" not in done.text
+
+    assert not Access(state).holds(state.operator, "iam.serviceAccountKeys.create", other)
+
+
+def test_who_changes_a_projects_policy_grants_the_role_of_a_puller_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """ "Set limits on granting roles"."""
+    whole = ("--server", "europe-west1-docker.pkg.dev", "--gcp-project", "acme-shop")
+    condition = condition_of(capsys, "gcr", *whole)
+    assert condition == (
+        "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', [])"
+        ".hasOnly(['roles/artifactregistry.reader'])"
+    )
+    binding = google_lines(capsys, *whole)[-1]
+    assert binding[1:4] == ["projects", "add-iam-policy-binding", "acme-shop"]
+    assert binding[-1] == f"--condition=^#^expression={condition}#title=pullkey"
+    assert condition in permissions(capsys, "gcr", *whole)
 
 
 def test_a_role_for_several_projects_is_one_of_the_organisation(capsys: pytest.CaptureFixture[str]) -> None:

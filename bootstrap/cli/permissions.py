@@ -107,8 +107,10 @@ def _run(provider: Provider, **typed: Any) -> int:
             say(line, sys.stderr)
         if formats.condition_for(needed, access):
             say(access.login, sys.stderr)
-        for number, line in enumerate(formats.assignment_lines(form, needed, commands, access, scope)):
-            (say_command if number else say)(line, sys.stderr)
+        for sentence, lines in formats.assignment_lines(form, needed, commands, access, scope):
+            say(sentence, sys.stderr)
+            for line in lines:
+                say_command(line, sys.stderr)
     return ExitCode.DONE
 
 

@@ -23,7 +23,8 @@ def as_lines(needed: Sequence[Needed], access: Access, label: str, provider: str
     lines += [f"  {one.name:{width}}  {', '.join(one.commands)}" for one in needed]
     lines += ["", access.login, *apart_lines(needed, access)]
     if condition := condition_for(needed, access):
-        lines += [f"Assign the role on the registry, under this condition, {_WHY_A_CONDITION}:", condition]
+        place = "project" if access.roles is RoleKind.GOOGLE else "registry"
+        lines += [f"Assign the role on the {place}, under this condition, {_WHY_A_CONDITION}:", condition]
     return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}"]
 
 
@@ -34,25 +35,51 @@ def condition_for(needed: Iterable[Needed], access: Access) -> str:
 
 def assignment_lines(
     form: str, needed: Sequence[Needed], commands: Sequence[Command], access: Access, scope: str
-) -> list[str]:
-    """How the login gets the role that `form` defines: a sentence, and then commands."""
-    title = _title(commands)
+) -> list[tuple[str, list[str]]]:
+    """How the login gets the role that `form` defines: sentences, each with its commands."""
+    title, condition = _title(commands), condition_for(needed, access)
     if form == "gcloud":
         create = f"gcloud iam roles create {_address(title)} --file=FILE"
         return [
-            "Create it in the project; for registries of several projects, in the organisation:",
-            f"{create} --project={scope or 'PROJECT'}",
-            f"{create} --organization=ORGANIZATION_ID",
+            (
+                "Create it in the project; for registries of several projects, in the organisation:",
+                [f"{create} --project={scope or 'PROJECT'}", f"{create} --organization=ORGANIZATION_ID"],
+            ),
+            _google_binding(needed, commands, condition, scope or "PROJECT"),
         ]
-    if form != "az" or not (condition := condition_for(needed, access)):
+    if form != "az":
         return []
-    return [
-        f"Assign it on the registry, under a condition, {_WHY_A_CONDITION}:",
-        (
-            f"az role assignment create --role {shlex.quote(title)} --assignee OBJECT_ID "
-            f"--scope REGISTRY_ID --condition {shlex.quote(condition)} --condition-version 2.0"
-        ),
-    ]
+    assign = f"az role assignment create --role {shlex.quote(title)} --assignee OBJECT_ID --scope REGISTRY_ID"
+    if not condition:
+        return [("Assign it on the registry:", [assign])]
+    assign += f" --condition {shlex.quote(condition)} --condition-version 2.0"
+    return [(f"Assign it on the registry, under a condition, {_WHY_A_CONDITION}:", [assign])]
+
+
+def _google_binding(
+    needed: Sequence[Needed], commands: Sequence[Command], condition: str, project: str
+) -> tuple[str, list[str]]:
+    """Where the login gets the role: on account and repository alone, where these commands create neither
+    and read nothing of the project.
+    """
+    to = f"--member=MEMBER --role=projects/{project}/roles/{_address(_title(commands))}"
+    of_project = ("resourcemanager.", "artifactregistry.repositories.list")
+    if Command.ONBOARD not in commands and not any(one.name.startswith(of_project) for one in needed):
+        repository = f"REPOSITORY --location=LOCATION --project={project}"
+        return (
+            "Grant it on account and repository; on the project it could create keys of every account:",
+            [
+                f"gcloud iam service-accounts add-iam-policy-binding ACCOUNT {to}",
+                f"gcloud artifacts repositories add-iam-policy-binding {repository} {to}",
+            ],
+        )
+    # A comma separates the parts of the option otherwise ("gcloud topic escaping").
+    only_if = shlex.quote(f"^#^expression={condition}#title=pullkey") if condition else "None"
+    under = f", under a condition, {_WHY_A_CONDITION}" if condition else ""
+    return (
+        f"Grant it on the project{under}. There it can create keys of every service account:",
+        [f"gcloud projects add-iam-policy-binding {project} {to} --condition={only_if}"],
+    )
 
 
 def apart_lines(needed: Iterable[Needed], access: Access) -> list[str]:

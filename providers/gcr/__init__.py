@@ -21,7 +21,16 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
 from providers.gcr.place import is_google, options_of_image, place_of_image
-from providers.gcr.target import AUTO, CREATE, DEFAULT_ACCOUNT, DEFAULT_ROLE, UPLOAD, GcrTarget, options_of
+from providers.gcr.target import (
+    AUTO,
+    CREATE,
+    DEFAULT_ACCOUNT,
+    DEFAULT_ROLE,
+    UPLOAD,
+    GcrTarget,
+    granting_condition,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from bootstrap.plugin.conformance import ConformanceCase
@@ -54,6 +63,7 @@ class GcrProvider(Provider):
             "repository": values.get("repository") or "example",
         },
         lambda target: target.project,
+        condition=granting_condition,
     )
     login_variables = ("CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_")
     options = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +217,15 @@ class GcrTarget:
     def grant_place(self) -> str:
         """Where the role is granted, as shown to users."""
         return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
+
+
+def granting_condition(permissions: Collection[str]) -> str:
+    """The condition under which a login that changes a project's policy grants and revokes the reader role
+    only ("Set limits on granting roles"). Other calls than setIamPolicy have no such attribute.
+    """
+    if "resourcemanager.projects.setIamPolicy" not in permissions:
+        return ""
+    return f"api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly(['{DEFAULT_ROLE}'])"
 
 
 def impersonated(values: Mapping[str, Any]) -> str:
