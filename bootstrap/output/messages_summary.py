@@ -74,7 +74,7 @@ KEY_ALREADY_HELD = (
     "not verified by a pull: Akka already held this key, and does not show its password (see `pullkey "
     "verify --credential-stdin`)"
 )
-NOT_VERIFIED_YET = "NOT verified, because of --no-wait. Next, once the cloud has caught up:"
+NOT_VERIFIED_YET = "NOT verified, because of --no-wait: verify it once the cloud has caught up, as below."
 NEXT = "Next:"
 NEXT_COMMANDS = (("verify", "check it at any time"), ("rotate", "replace its key"))
 

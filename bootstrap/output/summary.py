@@ -119,8 +119,6 @@ def _print_done(outcome: Result, run: TargetOperation, name: str, where: str) ->
         _detail(messages.KEY_ALREADY_HELD)
     else:
         _detail(messages.NOT_VERIFIED_YET)
-        verify = run.options.command.replace(" onboard ", " verify ", 1)
-        say_command(verify.replace(" --no-wait", "").replace(" --yes", ""), sys.stderr, indent="    ")
     if run.options.grace is None:
         _show_next_steps(run, name)
 
