@@ -219,6 +219,8 @@ class TestToldFirst:
     def test_akka_that_is_not_logged_in(self, gcr: World) -> None:
         gcr.akka.mode = "logged-out"
         self.refused(gcr, says="akka auth login")
+        gcr.extra["PULLKEY_AKKA_TOKEN_FILE"] = "/run/akka/token"
+        self.refused(gcr, says="Put a valid token in /run/akka/token.")
 
     def test_akka_that_does_not_show_the_project(self, gcr: World) -> None:
         self.refused(gcr, "--akka-project", "no-such-project", says="no-such-project")

@@ -45,11 +45,14 @@ def cli_too_old(version: str) -> Problem:
     )
 
 
-def not_logged_in(detail: str) -> Problem:
+def not_logged_in(detail: str, token_file: str) -> Problem:
+    """`token_file` is where the token was taken from; "" if it was not taken from a file."""
     return Problem(
         ProblemKind.SETUP,
         f"The Akka CLI is not logged in ({detail})",
-        "Run: akka auth login (in CI: set AKKA_TOKEN)",
+        f"Put a valid token in {token_file}"
+        if token_file
+        else "Run: akka auth login (in CI: set AKKA_TOKEN)",
         code=Code.AKKA_LOGIN_MISSING,
     )
 

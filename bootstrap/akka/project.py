@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ class ProjectLookup(AkkaRunner):
         if version is not None and tuple(map(int, version.split("."))) < _NAMED_SECRETS:
             return [messages.cli_too_old(version)]
         if login.code != 0:
-            return [messages.not_logged_in(login.error_text)]
+            return [messages.not_logged_in(login.error_text, os.environ.get("PULLKEY_AKKA_TOKEN_FILE", ""))]
         return [await self._project_problem(project)] if of_project and project.code != 0 else []
 
     async def _project_problem(self, answer: CliAnswer) -> Problem:
