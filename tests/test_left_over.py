@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.akka.scope import AkkaScope
+from bootstrap.cli.listing import _show
 from bootstrap.model.errors import ExitCode, exit_code_of_many
 from bootstrap.testing.harness.world import World
 from tests.harness.registries_file import CONTAINERS, TOOLS, TWO_TARGETS
@@ -53,6 +55,15 @@ def killed(world: World, when: str, *arguments: str) -> None:
     world.said += [done.stdout, done.stderr]
     world._remember_passwords()
     assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_name_of_which_only_left_overs_are_there_is_not_all_that_akka_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _show([], ["gone"], AkkaScope("shop"))
+    assert capsys.readouterr().out == "Akka has no credential named gone in Akka project shop.\n"
+    _show([], [], AkkaScope("shop"))
+    assert capsys.readouterr().out == "Akka has no registry credentials in Akka project shop.\n"
 
 
 # -- one target ----------------------------------------------------------------------------------------------

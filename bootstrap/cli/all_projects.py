@@ -82,7 +82,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
             code=code,
         )
 
-    show_listing(values, document, lambda: _show(found, not_read, user))
+    show_listing(values, document, lambda: _show(found, not_read, user, values["names"]))
     return code
 
 
@@ -163,7 +163,7 @@ def _check_names(names: Sequence[str], known: Sequence[str], not_read: Sequence[
             raise messages_credentials.credential_in_no_project(name, near, len(not_read))
 
 
-def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> None:
+def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str, names: Sequence[str]) -> None:
     count, width, style = len(found) + len(not_read), width_of(sys.stdout), style_of_list()
     say(f"{count} Akka project{'s' * (count != 1)}{f', as {user}' if user else ''}", sys.stdout)
     scopes = [*(one.scope for one in found), *(one.scope for one in not_read)]
@@ -181,7 +181,10 @@ def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str) -> N
     for one in not_read:
         say(style(f"not seen: {one.scope.label}: {first_line(one.error)}", "unseen"), sys.stdout)
     unread = f"; {len(not_read)} project{'s' * (len(not_read) != 1)} could not be read" if not_read else ""
-    say(f"{total(assessed) if assessed else 'There are no registry credentials'}{unread}.", sys.stdout)
+    none = (
+        f"There is no credential named {', '.join(names)}" if names else "There are no registry credentials"
+    )
+    say(f"{total(assessed) if assessed else none}{unread}.", sys.stdout)
     for listing in found:
         for left in listing.left_over:
             say(f"{_name(listing.scope, several)}: {left}", sys.stdout)

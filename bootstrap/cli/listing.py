@@ -174,7 +174,8 @@ def _show(assessed: Sequence[Any], names: Sequence[str], scope: AkkaScope) -> No
     from bootstrap.output.tables import HANGING, as_page, as_table, row_of, total, unseen_lines
 
     if not assessed:
-        say(f"Akka has no registry credentials in {scope.label}.", sys.stdout)
+        what = f"credential named {', '.join(names)}" if names else "registry credentials"
+        say(f"Akka has no {what} in {scope.label}.", sys.stdout)
         return
     say(scope.described, sys.stdout)
     style = style_of_list()
