@@ -91,9 +91,11 @@ def test_a_rotation_can_be_taken_back(name: str) -> None:
         life.onboard()
         old = life.link.key_id
         life.command("rotate", life.name)
-        restored = life.command("rotate", life.name, "--restore")
+        restored = life.command("rotate", life.name, "--restore", "--output", "json")
         assert restored.code == 0, restored.text
         assert "enabled again" in restored.err
+        (shown,) = restored.json["results"]
+        assert (shown["result"], shown["changed"]) == ("done", True)
         # And it stays so: a nightly job must not switch it off the next night.
         time.sleep(1.1)
         assert life.command("rotate", life.name, "--due", "--keep-old", "1s").code == 0

@@ -109,9 +109,15 @@ def test_what_is_dead_is_in_place_for_no_command(
 def test_rotating_all_that_is_due_does_not_pass_over_what_has_lost_its_secret(gcr: World) -> None:
     assert gcr.onboard("--server", "europe-west1-docker.pkg.dev/acme-shop/containers", *SHOP).code == 0
     secret_deleted(gcr)
-    done = gcr.run("rotate", "--all", "--due", "--yes", *SHOP)
-    assert done.code == 5, done.text
-    assert "has lost its secret" in done.err
+    name = "europe-west1-docker-pkg-dev-acme-shop-containers"
+    for command in (("rotate", "--all", "--due"), ("offboard", "--all")):
+        done = gcr.run(*command, "--yes", "--output", "json", *SHOP)
+        assert done.code == 5, done.text
+        assert "has lost its secret" in done.err
+        assert f"Onboard its registry again with --secret-name {name} " in done.err
+        assert f", then {command[0]} it." in done.err
+        assert "2 of Akka's credentials were not created by pullkey" not in done.err
+        assert [(one["name"], one["exit_code"]) for one in done.json["errors"]] == [(name, 5)]
 
 
 def test_a_reference_without_its_secret_is_repaired(gcr: World, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ command that works.
 
 from __future__ import annotations
 
+from jsonschema import Draft202012Validator
+
+from bootstrap.output.json_schema import schemas
 from bootstrap.testing.harness.world import World
 from tests.harness.docker_hub_state import LOGIN, onboard
 from tests.harness.private_registry import onboard_aged
@@ -29,12 +32,16 @@ def test_onboard_names_the_options_that_take_the_secret(hub: World) -> None:
 def test_a_password_of_yours_that_is_due_ends_with_5_as_with_a_file(private: World) -> None:
     name = onboard_aged(private, days_ago=70)
 
-    due = private.run("rotate", "--all", "--older-than", "60d", "--yes")
+    due = private.run("rotate", "--all", "--older-than", "60d", "--yes", "--output", "json")
     fresh = private.run("rotate", "--all", "--older-than", "90d", "--yes")
 
     assert (due.code, fresh.code) == (5, 0)
     assert f"pullkey rotate {name}" in due.err
     assert "failed" not in due.err
+    Draft202012Validator(schemas()["rotate"]).validate(due.json)
+    (shown,) = due.json["results"]
+    assert (shown["akka"]["secret_name"], shown["result"], shown["exit_code"]) == (name, "drift", 5)
+    assert f"pullkey rotate {name}" in shown["notices"][0]
 
 
 def test_the_last_line_counts_what_was_done(gcr: World) -> None:

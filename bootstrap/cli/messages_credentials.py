@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.errors import ExitCode, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import did_you_mean
+from bootstrap.plugin.recorded_key import SECRETLESS
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
@@ -62,6 +63,18 @@ def credential_not_managed(name: str, provider: str, scope: AkkaScope) -> Pullke
         f"--secret-name {shlex.quote(name)} --replace{scope.options}",
         code=Code.CREDENTIAL_NOT_MANAGED,
     )
+
+
+def secret_lost(name: str, verb: str, scope: AkkaScope) -> PullkeyError:
+    """Akka's record refers to a deleted secret, so it does not say what it is of. `verb`: the command's."""
+    then = f", then {verb} it" if verb in ("rotate", "offboard") else ""
+    error = PullkeyError(
+        f"{SECRETLESS}, so its cloud resources are not known",
+        fix=f"Onboard its registry again with --secret-name {shlex.quote(name)}{scope.options}{then}",
+        code=Code.CREDENTIAL_UNREADABLE,
+    )
+    error.exit_code = ExitCode.DRIFT
+    return error
 
 
 def cloud_resources_not_found(name: str) -> PullkeyError:

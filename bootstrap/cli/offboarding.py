@@ -37,7 +37,7 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
         credentials = await command.akka.credentials_with([name] if name else [])
         if not name:
             check_one_service(secret, credentials)
-            code = await each_credential(command, values, one)
+            code = await each_credential(command, values, one, "offboard")
             # Akka has no record of a credential whose run left something before it registered it.
             names = [held.name for held in await command.akka.credentials()]
             left_over = [one for items in left_over_of_gone(command.scope, names).values() for one in items]
@@ -45,7 +45,7 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
                 command.reporter.left_over(left_over)
                 code = code if code == ExitCode.INTERRUPTED else ExitCode.LEFT_OVER
         elif name in [held.name for held in credentials]:
-            code = await each_credential(command, values, one)
+            code = await each_credential(command, values, one, "offboard")
         elif (lost := _left_behind(command, name)) is not None:
             command.reporter.notice("An earlier run has not removed all of it; going on with that.")
             code = await one(command, lost)

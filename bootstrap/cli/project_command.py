@@ -87,7 +87,7 @@ class ProjectCommand:
             typed = f"pullkey {verb} {shlex.quote(held.name)} --secret-stdin --yes{self.scope.options}"
             context = replace(context, ask_secret=asker(secret, instead=f"{typed} < FILE"))
         located = await find(held, context, image=values["image"])
-        return located, require_managed(located, self.scope)
+        return located, require_managed(located, self.scope, verb)
 
     async def perform(self, operation: Operation, typed: str) -> Result:
         """Execute an operation; a signal ends it in order. `typed` is the command that repeats it."""
@@ -199,13 +199,15 @@ class ManagedCredential:
     link: KeyRef
 
 
-def require_managed(located: LocatedCredential, scope: AkkaScope) -> ManagedCredential:
-    """The underlying resources, which are required.
+def require_managed(located: LocatedCredential, scope: AkkaScope, verb: str) -> ManagedCredential:
+    """The underlying resources, which the command `verb` requires.
 
     Raises:
         PullkeyError: pullkey did not create the credential, or they were not found.
     """
     name, link = located.held.name, located.held.link
+    if located.held.empty:
+        raise messages.secret_lost(name, verb, scope)
     if link is None:
         raise messages.credential_not_managed(name, located.provider.name, scope)
     if located.target is None or located.session is None or located.context is None:
@@ -217,23 +219,24 @@ async def each_credential(
     command: ProjectCommand,
     values: Mapping[str, Any],
     work: Callable[[ProjectCommand, HeldCredential], Awaitable[int]],
+    verb: str,
 ) -> int:
     """Run `work` for the named credential, or in sequence for all that pullkey created, despite errors."""
     import asyncio
 
     from bootstrap.engine.locate import named
-    from bootstrap.plugin.recorded_key import SECRETLESS
 
     credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])
     if values["name"]:
         return await work(command, named(credentials, values["name"], command.scope.label))
     chosen = sorted((one for one in credentials if one.link is not None), key=lambda one: one.name)
-    others = len(credentials) - len(chosen)
+    lost = [one for one in credentials if one.empty]
+    others = len(credentials) - len(chosen) - len(lost)
     if others:
         command.reporter.notice(
             f"{others} of Akka's credentials were not created by pullkey and are left alone."
         )
-    if not chosen:
+    if not (chosen or lost):
         command.reporter.notice(f"Akka has no credential created by pullkey in {command.scope.label}.")
     codes: list[int] = []
     stopped: list[ExitCode] = []
@@ -252,10 +255,10 @@ async def each_credential(
             say(f"pullkey: {_how_far(done, len(chosen))}", sys.stderr)
             stopped += [ExitCode.INTERRUPTED] * (not command.interrupted)
             break
-    for held in credentials:
-        if held.empty:
-            say(f"pullkey: {held.name}: {SECRETLESS}. Onboard its registry again.", sys.stderr)
-            codes.append(ExitCode.DRIFT)
+    for held in lost:
+        no_secret = messages.secret_lost(held.name, verb, command.scope)
+        command.errors.append((held.name, no_secret))
+        codes.append(_show_error(held.name, no_secret))
     failed = [code for code in codes if code not in (ExitCode.DONE, ExitCode.LEFT_OVER, ExitCode.DRIFT)]
     if len(chosen) > 1 and failed:
         say(f"pullkey: {len(failed)} of {len(chosen)} credentials failed; see above.", sys.stderr)

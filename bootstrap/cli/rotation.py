@@ -24,6 +24,7 @@ from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
     from bootstrap.engine.result import Result
+    from bootstrap.engine.run import Run
     from bootstrap.engine.target_operation import TargetOperation
     from bootstrap.fleet.planner import Planned
     from bootstrap.model.akka_record import HeldCredential
@@ -38,7 +39,7 @@ async def rotate_in_project(values: Mapping[str, Any], secret: Secret | None) ->
         return await _rotate_one(command, held, values, secret)
 
     async with open_project(values) as command:
-        code = await each_credential(command, values, one)
+        code = await each_credential(command, values, one, "rotate")
     command.print_results("rotate", values, code)
     return code
 
@@ -57,25 +58,6 @@ async def _rotate_one(
     located, managed = await command.locate("rotate", held, values, secret)
     command.record(located)
     session, context, link = managed.session, managed.context, managed.link
-    if values["restore"]:
-        return await _restore_one(command, held, managed, values)
-    context.new_key = True
-    why, key = "", None
-    if values["due"]:
-        await session.connect()
-        key = await session.key.facts(link.key_id)
-        why = due(key, values["older_than"]) if key is not None else "it was deleted"
-        if key is not None and key.supplied:
-            command.reporter.notice(
-                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey "
-                f"rotate {shlex.quote(held.name)}{command.scope.options}"
-            )
-            await session.close()
-            command.results.append("to be replaced by you" if why else "user-supplied")
-            return ExitCode.DRIFT if why else ExitCode.DONE
-        context.new_key = bool(why)
-        if why:
-            command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
     options = RunOptions(
         secret_name=held.name,
         anyway=True,
@@ -85,9 +67,44 @@ async def _rotate_one(
         overlap=values["overlap"],
         command=command_as_typed(),
     )
-    run = command.assembly.run(command.open_target(managed), options, akka_checked=True)
+
+    def new_run() -> Run:
+        return command.assembly.run(command.open_target(managed), options, akka_checked=True)
+
+    def report(run: Run) -> None:
+        command.documents.append(run_document(run, command="rotate", provider=located.provider.name))
+
+    def report_without_run(result: str, code: ExitCode, said: str) -> ExitCode:
+        run = new_run()
+        run.result.result, run.result.exit_code, run.result.changed = result, code, result == "done"
+        run.result.notices.append(said)
+        report(run)
+        return code
+
+    if values["restore"]:
+        return report_without_run(*await _restore_one(command, held, managed, values))
+    context.new_key = True
+    why, key = "", None
+    if values["due"]:
+        await session.connect()
+        key = await session.key.facts(link.key_id)
+        why = due(key, values["older_than"]) if key is not None else "it was deleted"
+        if key is not None and key.supplied:
+            said = (
+                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey "
+                f"rotate {shlex.quote(held.name)}{command.scope.options}"
+            )
+            command.reporter.notice(said)
+            await session.close()
+            command.results.append("to be replaced by you" if why else "user-supplied")
+            code = ExitCode.DRIFT if why else ExitCode.DONE
+            return report_without_run("drift" if why else "unchanged", code, said)
+        context.new_key = bool(why)
+        if why:
+            command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
+    run = new_run()
     outcome = await command.perform(run, options.command)
-    command.documents.append(run_document(run, command="rotate", provider=located.provider.name))
+    report(run)
     if values["due"] and not why and outcome.result == "unchanged" and not outcome.left_over:
         say(f"{held.name}: key {link.key_id} is not due{_age_and_expiry(key)}.", sys.stderr)
         command.results.append("not due")
@@ -99,8 +116,10 @@ async def _rotate_one(
 
 async def _restore_one(
     command: ProjectCommand, held: HeldCredential, managed: ManagedCredential, values: Mapping[str, Any]
-) -> int:
-    """Enable the key again that the last rotation has disabled, after a confirmation."""
+) -> tuple[str, ExitCode, str]:
+    """Enable the key again that the last rotation has disabled, after a confirmation. Return the result, as
+    in `Result`, the exit code, and a sentence about it.
+    """
     from bootstrap.engine.key_retirement import nothing_to_restore, restore
 
     session, link = managed.session, managed.link
@@ -109,9 +128,10 @@ async def _restore_one(
         who = await session.connect()
         nothing = await nothing_to_restore(session, link)
         if nothing or values["dry_run"]:
-            say(nothing or messages.key_would_be_restored(link), sys.stderr)
+            said = nothing or messages.key_would_be_restored(link)
+            say(said, sys.stderr)
             say("No changes were made.", sys.stderr)
-            return ExitCode.DONE
+            return "unchanged" if nothing else "planned", ExitCode.DONE, said
         if not values["yes"] and not command.reporter.confirm(messages.question_to_restore(link)):
             raise Declined
         try:
@@ -121,7 +141,7 @@ async def _restore_one(
             raise
         managed.context.audit(Change("restore", restored, "done", link.replaces, who))
         say(restored, sys.stderr)
-    return ExitCode.DONE
+    return "done", ExitCode.DONE, restored
 
 
 def _word_for(run: TargetOperation, outcome: Result) -> str:

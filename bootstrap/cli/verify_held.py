@@ -54,7 +54,7 @@ async def verify_held(
     from bootstrap.output.summary import print_summary
 
     located = await find(held, command.context, image=image)
-    known = require_managed(located, command.scope)
+    known = require_managed(located, command.scope, "verify")
     verification = command.assembly.verification(
         command.open_target(known),
         RunOptions(secret_name=held.name, dry_run=True, command=command_as_typed()),
