@@ -74,6 +74,34 @@ class TestOrganization:
         assert "may not pull acme/cart" in more.json["steps"][0]["reason"]
         assert len(our_oats(hub)) == 2
 
+    def test_another_repository_takes_none_away(self, hub: World) -> None:
+        no_image = {"PULLKEY_DOCKER_HUB_IMAGE": ""}
+        assert onboard(hub, *ORGANIZATION, "--repository", "acme/checkout", env=no_image).code == 0
+
+        more = onboard(hub, *ORGANIZATION, "--repository", "acme/cart", env=no_image)
+
+        assert more.code == 0, more.text
+        held = hub.held(ORGANIZATION_NAME)
+        (oat,) = [one for one in our_oats(hub) if one.text == held.password]
+        assert {one["path"] for one in oat.resources} == {"acme/checkout", "acme/cart"}
+        assert "that may pull acme/cart, acme/checkout" in " ".join(more.text.split())
+
+    def test_a_file_states_all_repositories_and_its_plan_shows_which_are_dropped(
+        self, hub: World, tmp_path: Path
+    ) -> None:
+        no_image = {"PULLKEY_DOCKER_HUB_IMAGE": ""}
+        assert onboard(hub, *ORGANIZATION, "--repository", "acme/checkout", env=no_image).code == 0
+        file = tmp_path / "registries.yaml"
+        file.write_text(
+            "version: 1\ntargets:\n- {provider: docker-hub, organization: acme, repository: acme/cart, "
+            f"hub-user: {OWNER}, akka-project: shop, login: 'env:LOGIN'}}\n"
+        )
+
+        planned = hub.run("plan", "-f", str(file), env={**no_image, "LOGIN": PASSWORD})
+
+        said = " ".join(planned.text.split())
+        assert "Akka can pull acme/checkout now, and cannot with the new token" in said
+
     def test_who_is_no_owner_is_told(self, hub: World) -> None:
         done = onboard(hub, "--organization", "acme", *LOGIN)
         assert done.code == 3, done.text

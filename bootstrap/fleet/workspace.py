@@ -70,6 +70,7 @@ class Workspace:
             self.trace,
             ask_secret=asks(entry),
             sources={options[one.field].key: str(one) for one in entry.sources},
+            of_file=True,
             shared=self.shared,
         )
         self.record(entry, context)

@@ -154,6 +154,8 @@ class RunContext:
             without. Raises `UsageProblem` if it cannot prompt. To be called in `Session.prompt_secrets` only.
         sources: where a file reads the target's secrets from, by the option that they are of:
             `{"login_stdin": "env:LOGIN"}`. Not to be shown: a command's arguments may be confidential.
+        of_file: whether the target is one of a file, which states all that the target is to be; a command
+            adds to what Akka's key may already pull.
         shared: the cache of all sessions of this command.
         audit: records each change; the engine calls it.
         sleep: waits for a number of seconds; other targets may run meanwhile.
@@ -175,6 +177,7 @@ class RunContext:
     held: Callable[[], Awaitable[HeldCredential | None]] | None = None
     ask_secret: Callable[[str], Awaitable[Secret | None]] = ask_nobody
     sources: Mapping[str, str] = field(default_factory=dict)
+    of_file: bool = False
     shared: Shared = field(default_factory=Shared)
     audit: Audit = not_recorded
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

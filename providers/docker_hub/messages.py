@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.pull import PullAttempt
@@ -119,6 +121,27 @@ def personal_token_is_broad(user: str, *, created: bool) -> Notice:
         f"read all that {user} can. A token of an organisation can be "
         "(--organization NAME, for its owners).",
         warning=True,
+    )
+
+
+def repositories_dropped(repositories: Sequence[str]) -> Notice:
+    """The file does not name repositories that the organisation's token in Akka may pull."""
+    return Notice(
+        f"Akka can pull {', '.join(repositories)} now, and cannot with the new token: the file does not name "
+        "it. Add it to `repository` to keep it."
+    )
+
+
+def too_many_repositories(count: int, most: int) -> Problem:
+    """The named repositories, with those of the token that is replaced, are more than a token may have."""
+    return Problem(
+        ProblemKind.LIMIT,
+        f"With those that Akka pulls already, the token would have {count} repositories, and one may have "
+        f"{most} at most",
+        "Name all that are still needed in a file of registries, or register the others under another name: "
+        "--secret-name NAME",
+        step=StepRole.KEY,
+        code=Code.OPTIONS_CONFLICT,
     )
 
 

@@ -29,7 +29,7 @@ from providers.docker_hub.connection import ENDPOINT, HUB
 from providers.docker_hub.errors import HubApiError
 from providers.docker_hub.hub import Hub
 from providers.docker_hub.steps import CreatedToken, SuppliedToken
-from providers.docker_hub.target import REGISTRY, SERVER, DockerHubTarget
+from providers.docker_hub.target import MOST_REPOSITORIES, REGISTRY, SERVER, DockerHubTarget, covered
 
 
 class DockerHubSession(Session):
@@ -82,7 +82,8 @@ class DockerHubSession(Session):
         repositories: tuple[str, ...] = ()
         if self.target.kind == "oat" and await self.hub.has_login():
             repositories = await self._created.held_repositories()
-        return Probe(REGISTRY, repositories[0] if repositories else "", head=True)
+        one = next((one for one in repositories if "*" not in one), "")
+        return Probe(REGISTRY, one, head=True)
 
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
@@ -91,6 +92,7 @@ class DockerHubSession(Session):
         if await is_pending(self.steps[0]):
             findings.notices += self._notices()
             findings.problems += await self._problems()
+            findings.notices += await self._notices_of_scope()
         return findings
 
     def _notices(self) -> list[Notice]:
@@ -98,6 +100,20 @@ class DockerHubSession(Session):
         if target.organization or not target.user:
             return []
         return [messages.personal_token_is_broad(target.user, created=target.minted)]
+
+    async def _notices_of_scope(self) -> list[Notice]:
+        """What Akka can no longer pull with the organisation's token that a file asks for."""
+        target = self.target
+        if not (target.kind == "oat" and target.repositories and self.context.of_file):
+            return []
+        if not await self.hub.has_login():
+            return []
+        try:
+            held = await self._created.held_repositories()
+        except PullkeyError:
+            return []  # reported where the token is looked at
+        dropped = [one for one in held if not covered(target.repositories, one)]
+        return [messages.repositories_dropped(dropped)] if dropped else []
 
     async def _problems(self) -> list[Problem]:
         """Problems of the login or of the supplied token that can be seen before any change."""
@@ -123,6 +139,13 @@ class DockerHubSession(Session):
                 if error.status not in {401, 403}:
                     continue  # this error says nothing about the repository; the verification will
             problems.append(messages.repository_not_found(target.user, name, await self._near(name)))
+        if target.kind == "oat" and target.repositories:
+            try:
+                count = len(await self._created.repositories_to_pull())
+            except PullkeyError as error:
+                return [*problems, problem_of(error, step=StepRole.KEY)]
+            if count > MOST_REPOSITORIES:
+                problems.append(messages.too_many_repositories(count, MOST_REPOSITORIES))
         return problems or await self._about_the_tag()
 
     async def _about_the_tag(self) -> list[Problem]:

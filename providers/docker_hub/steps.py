@@ -22,7 +22,7 @@ from bootstrap.plugin.supplied_key import SuppliedKey
 from providers.docker_hub import messages, scripts
 from providers.docker_hub.errors import as_sentence, busy, refused
 from providers.docker_hub.hub import Hub, NewToken, Token
-from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token
+from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token, covered
 
 _WHAT = {"pat": "a personal token", "oat": "a token of the organisation", "brought": "a user-supplied token"}
 # The clocks differ, and an expiry of one second over a year may be refused.
@@ -119,7 +119,7 @@ class CreatedToken(KeyResource[Token, NewToken]):
     def title(self) -> str:
         target = self._target
         if target.organization:
-            of = ", ".join(target.repositories) or "the same repositories"
+            of = ", ".join(self._repositories) or "the same repositories"
             return f"Create a token of the organisation {target.organization} that may pull {of}"
         return f"Create a personal access token of {target.user} that may read"
 
@@ -169,15 +169,28 @@ class CreatedToken(KeyResource[Token, NewToken]):
             return "has expired"
         if not shown.active:
             return "is deactivated"
-        unread = [name for name in self._target.repositories if name not in shown.repositories]
+        unread = [name for name in self._target.repositories if not covered(shown.repositories, name)]
         return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
 
     async def why_unchecked(self) -> str:
         return "" if await self._hub.has_login() else "not checked at Docker Hub without a login"
 
     async def prepare(self) -> None:
-        if self._target.organization and not self._repositories:
-            self._repositories = await self._as_held()
+        if self._target.organization:
+            self._repositories = await self.repositories_to_pull() or await self._as_held()
+
+    async def repositories_to_pull(self) -> tuple[str, ...]:
+        """The repositories of the organisation's token to create: those that are named and, unless a file
+        states all of them, those of the token that it replaces, so that Akka keeps what it pulls.
+
+        Empty if none is named: then they are those of the replaced token.
+        """
+        named = self._target.repositories
+        if not named or self._of.context.of_file:
+            return named
+        kept = [one for one in await self.held_repositories() if not covered(named, one)]
+        self._repositories = (*(one for one in named if not covered(kept, one)), *kept)
+        return self._repositories
 
     async def _as_held(self) -> tuple[str, ...]:
         """The repositories of the token that Akka holds, for the token that replaces it."""
@@ -193,6 +206,8 @@ class CreatedToken(KeyResource[Token, NewToken]):
         held = await self._of.context.held_credential()
         if held is None or held.link is None or held.link.name != "oat":
             return ()
+        if held.username not in ("", self._target.organization):
+            return ()  # of another organisation
         token = await self.recorded(held.link.key_id)
         return token.repositories if token else ()
 

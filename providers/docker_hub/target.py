@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ KINDS: tuple[Kind, ...] = ("pat", "oat", "brought")
 DEFAULT_LIFETIME = dt.timedelta(days=365)
 # "Create and manage personal access tokens", and the same for organisations: up to one year from today.
 LONGEST = dt.timedelta(days=365)
-_MOST_REPOSITORIES = 50  # "Create and manage organization access tokens"
+MOST_REPOSITORIES = 50  # "Create and manage organization access tokens"
 
 # New Docker IDs have lower-case letters and digits only; older ones have other characters too.
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$")
@@ -206,6 +206,16 @@ def is_docker_hub(server: str) -> bool:
     return host_of(server).partition(":")[0] in HOSTS
 
 
+def covered(repositories: Iterable[str], name: str) -> bool:
+    """Whether a token of these repositories may pull one; `acme/*` are all of a namespace (Docker Hub's API,
+    schema `orgAccessTokenResource`).
+
+    >>> covered(["acme/*"], "acme/cart"), covered(["acme/cart"], "acme/cart2"), covered(["*/*/public"], "a/b")
+    (True, False, False)
+    """
+    return any(name == one or (one.endswith("/*") and name.startswith(one[:-1])) for one in repositories)
+
+
 def names_image(text: str) -> bool:
     """Whether a text names an image, not only the host of Docker Hub.
 
@@ -277,8 +287,8 @@ def _check_organization(organization: str, repositories: tuple[str, ...]) -> Non
     others = [name for name in repositories if name.partition("/")[0] != organization]
     if others:
         raise messages_options.repositories_of_others(", ".join(others), organization)
-    if len(repositories) > _MOST_REPOSITORIES:
-        raise messages_options.too_many_repositories(len(repositories), _MOST_REPOSITORIES)
+    if len(repositories) > MOST_REPOSITORIES:
+        raise messages_options.too_many_repositories(len(repositories), MOST_REPOSITORIES)
 
 
 def _check_token(token: Secret) -> None:
