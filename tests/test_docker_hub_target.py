@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import UsageProblem
 from bootstrap.model.secret import Secret
-from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub
+from providers.docker_hub import provider
+from providers.docker_hub.target import HOSTS, SERVER, DockerHubTarget, image_of, is_docker_hub
 
 PART = st.from_regex(r"[a-z0-9]{2,20}", fullmatch=True)
 
@@ -95,3 +98,20 @@ def test_docker_hub_is_known_by_its_servers(server: str) -> None:
 def test_a_target_never_shows_what_it_was_given() -> None:
     target = DockerHubTarget.parse({"hub_user": "acmebot", "token_stdin": Secret("dckr_pat_secret")})
     assert "secret" not in repr(target).replace("secret_name", "")
+
+
+@pytest.mark.parametrize(
+    ("repositories", "image", "covers"),
+    [
+        ("acme/checkout,acme/cart", "acme/cart:1.0", True),
+        ("acme/checkout", "acme/cart:1.0", False),
+        ("", "acme/cart:1.0", None),
+        ("", "press/cart:1.0", False),
+    ],
+)
+def test_what_a_token_of_an_organisation_covers(repositories: str, image: str, covers: bool | None) -> None:
+    held = HeldCredential("docker-hub-acme", SERVER, "acme", "oat+0123456789ab@docker.io", "OK")
+    target = DockerHubTarget.from_record(held, {})
+    target = replace(target, repositories=tuple(filter(None, repositories.split(","))))
+
+    assert provider.covers(target, image) is covers

@@ -14,6 +14,7 @@ from bootstrap.output.json_schema import schemas
 from bootstrap.sandbox.akka_platform import Listing
 from bootstrap.sandbox.images import Image
 from bootstrap.testing.harness.world import World
+from providers.gitlab.emulator.seed import MAINTAINER_TOKEN
 from tests.harness.terminal import Terminal
 
 GOOGLE = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
@@ -69,6 +70,19 @@ class TestTheSurvey:
             "europe-west1-docker.pkg.dev/acme-shop/other",
             "missing",
         )
+
+    def test_a_credential_that_may_be_for_other_images_satisfies_none(self, gitlab: World) -> None:
+        """Without a login, the number of a project in Akka's record does not say which images are its."""
+        no_image = {"PULLKEY_GITLAB_IMAGE": ""}
+        done = gitlab.onboard("--project", "acme/shop", "--login-stdin", stdin=MAINTAINER_TOKEN, env=no_image)
+        assert done.code == 0, done.text
+        deploy(gitlab, web="registry.gitlab.com/acme/web/site/nginx:1.0")
+
+        planned = gitlab.run("plan", "--from-project", env=no_image)
+
+        assert "Nothing to onboard." not in planned.err, planned.text
+        assert "whether it is for these images is not known" in planned.err
+        assert "Create a deploy token of the project of acme/web/site/nginx" in planned.text
 
     def test_one_that_fails_stops_no_other(self, gcr: World) -> None:
         deploy(gcr, checkout=GOOGLE, press="registry.sandbox.example/press/app:1")

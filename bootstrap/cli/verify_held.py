@@ -111,10 +111,12 @@ async def credential_for_image(
         found = [await find(one, command.context) for one in same]
         labels = {one.held.name: one.target.label for one in found if one.target is not None}
         fitting = [one for one in same if f"{named}".startswith(f"{labels.get(one.name, ' ')}/")]
-        covering = [
-            one.held for one in found if one.target is not None and one.provider.covers(one.target, image)
-        ]
-        same = fitting or covering or same
+        covers = {
+            one.held.name: one.provider.covers(one.target, image) for one in found if one.target is not None
+        }
+        covering = [one for one in same if covers.get(one.name)]
+        perhaps = [one for one in same if one.name in covers and covers[one.name] is None]
+        same = fitting or covering or perhaps or same
     if len(same) > 1:
         names = ", ".join(sorted(one.name for one in same))
         raise messages.several_credentials(str(named), names, command.scope)

@@ -23,6 +23,7 @@ from bootstrap.plugin.routing import host_of_image, providers_for
 
 _PULLED_FROM = {DOCKER_HUB: "registry-1.docker.io"}
 _SECONDS = 10.0
+_COVERAGE_UNKNOWN = "whether it is for these images is not known"
 
 
 class Need(StrEnum):
@@ -46,6 +47,7 @@ class RegistryInUse:
         place: the common prefix of the images' names.
         images: the names of the services, by image.
         failures: the pull failures, by service.
+        covered: whether the credential is known to be for all of the images.
     """
 
     place: str
@@ -55,6 +57,7 @@ class RegistryInUse:
     credential: str = ""
     problems: list[str] = field(default_factory=list)
     failures: dict[str, PullFailure] = field(default_factory=dict)
+    covered: bool = True
 
     @property
     def services(self) -> list[str]:
@@ -62,8 +65,12 @@ class RegistryInUse:
 
     @property
     def to_onboard(self) -> bool:
-        """Whether an onboarding is needed: the credential is missing, has problems, or does not pull."""
-        return self.need in (Need.MISSING, Need.WRONG) or (self.need is Need.EXTERNAL and bool(self.failures))
+        """Whether an onboarding is needed: the credential is missing, has problems, does not pull, or may be
+        for other images only.
+        """
+        if self.need in (Need.EXTERNAL, Need.UNVERIFIED):
+            return bool(self.failures) or not self.covered
+        return self.need in (Need.MISSING, Need.WRONG)
 
 
 def by_place(services: Iterable[Service]) -> list[RegistryInUse]:
@@ -125,20 +132,28 @@ def _judge(one: RegistryInUse, assessed: Sequence[CredentialHealth]) -> None:
     """Choose the best of the credentials for a registry."""
     order = [Need.OK, Need.EXTERNAL, Need.UNVERIFIED, Need.WRONG, Need.MISSING]
     for health in assessed:
-        if not _is_for_place(health, one):
+        covered = _is_for_place(health, one)
+        if covered is False:
             continue
-        need = _need_of(health)
+        need, unknown = _need_of(health), []
+        if covered is None:
+            if need is Need.WRONG:
+                continue  # perhaps another place's, which must not be replaced for this one
+            need, unknown = Need.UNVERIFIED, [_COVERAGE_UNKNOWN]
         if order.index(need) < order.index(one.need):
-            one.need, one.credential = need, health.located.held.name
-            one.problems = [*health.problems, *health.unverified]
+            one.need, one.credential, one.covered = need, health.located.held.name, covered is True
+            one.problems = [*health.problems, *health.unverified, *unknown]
 
 
-def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool:
+def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool | None:
+    """Whether the credential is for all of the images; None if that is not known."""
     located, images = health.located, list(one.images)
     if one.provider is None or located.held.empty or not is_for(located.held, registry_host(images[0])):
         return False
-    # Without a target (not created by pullkey, or not located), only the server is known.
-    return located.target is None or all(one.provider.covers(located.target, image) for image in images)
+    if located.target is None:
+        return True  # not created by pullkey, or not located: only the server is known
+    covers = [one.provider.covers(located.target, image) for image in images]
+    return False if False in covers else None if None in covers else True
 
 
 def _need_of(health: CredentialHealth) -> Need:

@@ -63,7 +63,7 @@ class WaitingServices:
 
     def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
         self._found = asyncio.create_task(
-            waiting_services(akka, target.registry, lambda image: provider.covers(target, image))
+            waiting_services(akka, target.registry, lambda image: provider.covers(target, image) is not False)
         )
 
     async def names(self) -> list[str]:

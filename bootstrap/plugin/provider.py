@@ -186,8 +186,10 @@ class Provider(Protocol):
         """
         return parse_reference(image, where="IMAGE").registry.removesuffix(":443")
 
-    def covers(self, target: Any, image: str) -> bool:
-        """Whether a target's credential can pull an image from the same host."""
+    def covers(self, target: Any, image: str) -> bool | None:
+        """Whether a target's credential can pull an image from the same host; None if the target does not
+        show it, for example one from Akka's record, which does not name the repositories.
+        """
         return True
 
     def options_of(self, held: HeldCredential, target: Any | None) -> Mapping[str, str | bool]:

@@ -23,7 +23,7 @@ from bootstrap.plugin.checks import Check
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.provider import Missing, Provider
 from bootstrap.plugin.session import Session
-from providers.docker_hub.target import HOSTS, DockerHubTarget, image_of, is_docker_hub, names_image
+from providers.docker_hub.target import HOSTS, DockerHubTarget, covered, image_of, is_docker_hub, names_image
 
 if TYPE_CHECKING:
     from bootstrap.plugin.conformance import ConformanceCase
@@ -101,9 +101,14 @@ class DockerHubProvider(Provider):
     def place_of_image(self, image: str) -> str:
         return f"docker.io/{image_of(image, where='IMAGE')[0].partition('/')[0]}"
 
-    def covers(self, target: DockerHubTarget, image: str) -> bool:
-        # What a user may read is not known. An organisation's token reads the organisation's repositories.
-        return target.kind != "oat" or image_of(image, where="IMAGE")[0].startswith(f"{target.organization}/")
+    def covers(self, target: DockerHubTarget, image: str) -> bool | None:
+        name = image_of(image, where="IMAGE")[0]
+        if target.kind != "oat":
+            return True  # as all that its user may read, which no other token of the user's changes
+        if target.repositories:
+            return covered(target.repositories, name)
+        # Akka's record does not name the repositories that an organisation's token is limited to.
+        return None if name.startswith(f"{target.organization}/") else False
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]

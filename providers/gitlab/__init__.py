@@ -106,9 +106,11 @@ class GitlabProvider(Provider):
         named = parse_reference(image, where="IMAGE")
         return f"{named.registry.removesuffix(':443')}/{named.path}".rstrip("/")
 
-    def covers(self, target: GitlabTarget, image: str) -> bool:
+    def covers(self, target: GitlabTarget, image: str) -> bool | None:
         named, path = parse_reference(image, where="IMAGE").path, target.namespace_path.lower()
-        return not path or named == path or named.startswith(f"{path}/")
+        if not path:
+            return True if named and named == target.repository else None
+        return named == path or named.startswith(f"{path}/")
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]

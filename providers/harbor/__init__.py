@@ -112,9 +112,10 @@ class HarborProvider(Provider):
         named = parse_reference(image, where="IMAGE")
         return f"{named.registry.removesuffix(':443')}/{named.path.partition('/')[0]}".rstrip("/")
 
-    def covers(self, target: HarborTarget, image: str) -> bool:
-        project = parse_reference(image, where="IMAGE").path.partition("/")[0]
-        return not target.projects or project in target.projects
+    def covers(self, target: HarborTarget, image: str) -> bool | None:
+        if not target.projects:
+            return None  # Akka's record does not name those of a robot account of the system
+        return parse_reference(image, where="IMAGE").path.partition("/")[0] in target.projects
 
     async def locate(
         self, held: HeldCredential, context: RunContext, login: Mapping[str, Any]
