@@ -20,6 +20,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bootstrap.output.json_schema import schemas
+from bootstrap.testing.harness.credential_life import living
 from bootstrap.testing.harness.world import World
 from tests.harness.registries_file import CONTAINERS, THREE_TARGETS, TOOLS
 
@@ -617,3 +618,15 @@ def test_a_plan_says_where_there_is_no_room_to_rotate_all_at_once(gcr: World, tm
         "6 targets use the service account akka-docker-reader@acme-shop.iam.gserviceaccount.com, "
         "which can have 10 keys: they cannot all be rotated at once" in told
     )
+
+
+def test_an_account_from_which_all_targets_are_moved_is_removed_with_its_roles(tmp_path: Path) -> None:
+    file = tmp_path / "registries.yaml"
+    with living("gcr") as life:
+        for account in ("akka-docker-reader", "puller-two"):
+            more = f"defaults:\n  gcr:\n    service-account: {account}\n"
+            file.write_text(THREE_TARGETS.replace("defaults:\n", more))
+            done = life.world.run("apply", "-f", str(file), "--yes")
+            assert done.code == 0, done.text
+        left = [str(one) for one in life.there() - life.before]
+        assert not [one for one in left if "akka-docker-reader" in one]

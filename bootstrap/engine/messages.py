@@ -403,6 +403,11 @@ def remains_unseen(what: str, error: PullkeyError) -> str:
     return f"Whether {what} is left could not be seen: {error.what}."
 
 
+def resources_of_replaced(held: HeldCredential, command: str) -> LeftOver:
+    """What a record that was replaced used, while it is not removed yet."""
+    return LeftOver(f"the cloud resources of {held.name} as it was before, {held.email}", command)
+
+
 # -- recovery ------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from bootstrap.engine.journal import Entry, Journal
 from bootstrap.engine.journal import Record as LostRun
 from bootstrap.engine.locate import LocatedCredential, find
 from bootstrap.engine.operation import Operation
-from bootstrap.engine.removal_entry import OFFBOARD, as_intent
+from bootstrap.engine.recovery import left_overs_of
+from bootstrap.engine.removal_entry import OFFBOARD, as_intent, record_in
 from bootstrap.engine.removal_planner import RemovalPlanner
 from bootstrap.engine.reporter import Reporter, quiet
 from bootstrap.engine.result import RemovalResult, Result
@@ -264,6 +265,34 @@ class Offboarding(Operation):
         self._record(item.name, what, "left over")
         self.reporter.fail(item.removal.what, what)
         self.result.left_over.append(LeftOver(what, command))
+
+
+async def remove_overwritten(
+    held: HeldCredential,
+    context: RunContext,
+    akka: AkkaCli,
+    journal: Journal,
+    reporter: Reporter,
+    verified_pulls: VerifiedPulls | None,
+) -> tuple[list[LeftOver], list[str]]:
+    """Remove what a run has left to its caller (`RunOptions.defer_removal`), by its journal. Return what is
+    left over, and what is kept, with the reason.
+
+    Raises:
+        PullkeyError: the journal cannot be read, or another run is at work.
+    """
+    with journal.locked():
+        journal.record = journal.left_behind()
+        entries = journal.entries if journal.record is not None else []
+        entry = next((one for one in entries if one.step == OFFBOARD and record_in(one) == held), None)
+        if entry is None:
+            return [], []  # another run has cleaned up after it
+        removed = await remove_replaced(held, context, akka, reporter, verified_pulls)
+        left = left_overs_of(held, removed)
+        entry.leave(*left)
+        journal.end()
+    kept = [one.removal for one in removed.removals if one.removal.disposition is Disposition.KEEP]
+    return left, [f"{capitalised(one.what)} is kept: {one.why}" for one in kept if one.why]
 
 
 async def remove_replaced(

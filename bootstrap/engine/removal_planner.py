@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.record_match import is_another, is_same_key
-from bootstrap.akka.records import Record, all_records
+from bootstrap.akka.records import Record, all_records, keys_of
 from bootstrap.akka.runner import is_transient
 from bootstrap.engine import messages_removal as messages
 from bootstrap.engine.journal import Entry
@@ -33,6 +33,9 @@ from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThe
 
 # How far the cloud's clock may be behind this machine's, and an uploaded key's certificate before its upload.
 _CLOCKS = dt.timedelta(minutes=15)
+
+OVERWRITTEN = "overwritten-keys"
+"""What the targets of a command share: the keys of the records that they have overwritten."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,8 @@ class RemovalPlanner:
         this grant.
         """
         target = self._located.target
-        found: set[str] = set()
+        # Those that only records named which this command has overwritten are removed with theirs.
+        found = self._context.shared.get(OVERWRITTEN, set) - keys_of(held for _, held in self._records)
         for _, held in self._records:
             link = held.link
             if link is None or not held.username or not await self._is_of_identity(session, held):

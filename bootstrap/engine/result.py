@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.engine.unfinished import Unfinished
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, PullkeyError
 from bootstrap.plugin.step import Disposition, Removal, State, StepStatus
 
@@ -82,4 +83,6 @@ class Result:
     error: PullkeyError | None = None
     unfinished: Unfinished = field(default_factory=Unfinished)
     """An earlier run that did not end or has left something over, as seen by a read-only command."""
+    overwritten: HeldCredential | None = None
+    """A record whose resources are still to be removed, by `RunOptions.defer_removal`."""
     credential: Mapping[str, str | None] = field(default_factory=dict)

@@ -189,7 +189,13 @@ class Run(TargetOperation):
         self._changes.leave_keys_of_regions()
         self._all_done = True
         self.result.result, self.result.changed = "done", True
-        if overwritten is not None and removal is not None:
+        if overwritten is None or removal is None:
+            return
+        if self.options.defer_removal:
+            # In the journal until then, in case the command is killed.
+            removal.leave(messages.resources_of_replaced(overwritten, self.options.command))
+            self.result.overwritten = overwritten
+        else:
             await self._remove_overwritten(overwritten, removal)
 
     async def _overwritten_record(self, pending: Sequence[Step]) -> HeldCredential | None:

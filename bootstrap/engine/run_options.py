@@ -47,6 +47,10 @@ class RunOptions(OperationOptions):
     """Do nothing that is not in this plan."""
     clear_up_only: bool = False
     """Do nothing but undo what an earlier run that did not end has created: its target is to be removed."""
+    defer_removal: bool = False
+    """Leave the resources of an overwritten record to the caller, who removes them once all targets are
+    changed (`offboard.remove_overwritten`).
+    """
     report_unrecorded_keys: bool = True
     """Whether to look for keys that lost runs have left. For targets with one identity, once is enough."""
 

@@ -8,9 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.akka.records import keys_of
 from bootstrap.engine.locate import known
+from bootstrap.engine.messages import cloud_resources_of_replaced, resources_of_replaced
+from bootstrap.engine.offboard import remove_overwritten
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.removal_entry import being_removed
+from bootstrap.engine.removal_planner import OVERWRITTEN
 from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
@@ -24,8 +28,9 @@ from bootstrap.fleet.scheduler import Failure, Scheduler
 from bootstrap.fleet.target_result import TargetResult, error_of_problems
 from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import ExitCode, KeyLimitReached, ProblemKind, PullkeyError
+from bootstrap.model.errors import ExitCode, KeyLimitReached, LeftOver, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import StepRole
@@ -116,6 +121,7 @@ class Executor:
             part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
             for result in await each(part, action):
                 ended[result.entry.number] = result
+            await self._remove_overwritten(list(ended.values()))
         await self._report_unrecorded_keys(list(ended.values()))
         return [ended[one.entry.number] for one in plan]
 
@@ -224,6 +230,50 @@ class Executor:
         run = self.workspace.run(entry, self.workspace.opened(entry), dry_run=False, clear_up_only=True)
         self._at_work[entry.number] = run
         return TargetResult.of(planned, await run.execute())
+
+    async def _remove_overwritten(self, ended: Sequence[TargetResult]) -> None:
+        """Remove what records used that were overwritten: one target of an identity at a time, so that the
+        last deletes it.
+        """
+        identities: dict[str, list[tuple[TargetResult, HeldCredential]]] = {}
+        for one in ended:
+            if (held := one.overwritten) is not None and held.link is not None:
+                identities.setdefault(held.link.name, []).append((one, held))
+                shared: set[str] = self.workspace.shared.get(OVERWRITTEN, set)
+                shared |= keys_of([held])
+
+        async def remove(sharing: Sequence[tuple[TargetResult, HeldCredential]]) -> None:
+            kept: list[str] = []
+            for one, held in sharing:
+                async with self.scheduler.reading(one.entry):
+                    left, kept = await self._remove_resources(one.entry, held)
+                one.overwritten = None
+                if left:
+                    one.left_over += left
+                    one.exit_code = ExitCode.LEFT_OVER
+                    self.workspace.reporter(one.entry).left_over(left)
+            for text in kept:  # by the last one
+                self.reporter.notice(text)
+
+        await each(list(identities.values()), remove)
+
+    async def _remove_resources(self, entry: Entry, held: HeldCredential) -> tuple[list[LeftOver], list[str]]:
+        if self._stopped:
+            return [resources_of_replaced(held, self.workspace.command)], []
+        opened = self.workspace.opened(entry)
+        try:
+            return await remove_overwritten(
+                held,
+                opened.context,
+                opened.akka,
+                self.workspace.journal(entry),
+                opened.reporter,
+                self.workspace.assembly.verified_pulls,
+            )
+        except Exception as error:  # noqa: BLE001  - an SDK can raise anything; the journal has the record
+            return [cloud_resources_of_replaced(held, as_user_error(error))], []
+        finally:
+            await opened.session.close()
 
     async def _timed(self, planned: Planned, work: Callable[[], Awaitable[TargetResult]]) -> TargetResult:
         """Do the work for one target; its errors are part of its result."""

@@ -135,6 +135,7 @@ class Workspace:
             as_planned=as_planned,
             ask_permissions=self.ask_permissions,
             clear_up_only=clear_up_only,
+            defer_removal=True,
             report_unrecorded_keys=False,
         )
         return self.assembly.run(opened, options, held=held)
