@@ -7,6 +7,7 @@ difference
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
@@ -27,4 +28,8 @@ def test_it_prints_what_it_printed(name: str, tmp_path: Path) -> None:
     if os.environ.get("PULLKEY_TESTS_WRITE"):
         FOLDER.mkdir(exist_ok=True)
         file.write_text(found, encoding="utf-8")
-    assert found == file.read_text(encoding="utf-8")
+    recorded = file.read_text(encoding="utf-8")
+    difference = difflib.unified_diff(
+        recorded.splitlines(), found.splitlines(), "recorded", "now", lineterm=""
+    )
+    assert found == recorded, "\n".join(difference)

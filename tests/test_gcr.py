@@ -109,7 +109,7 @@ class TestTargets:
         done = gcr.onboard("--no-wait")
         assert done.code == 0
         assert "NOT verified" in done.err
-        assert "pullkey verify gcr" in done.err.replace("bootstrap", "")
+        assert f"pullkey verify {gcr.names()[0]}" in done.err
         # Whether anybody may pull is asked, without a credential; that is no proof of one.
         assert gcr.calls("registry.GetToken") == 1
         assert gcr.calls("registry.GetManifest") == 0

@@ -124,8 +124,14 @@ def test_a_moved_project_is_found_by_its_number(gitlab: World) -> None:
 
 def test_a_token_of_another_project_is_replaced_and_not_taken_for_this_one_s(gitlab: World) -> None:
     onboard(gitlab, "--project", "acme/web/Site", "--secret-name", NAME, env=NO_IMAGE)
+    of_the_other = gitlab.held(NAME)
 
-    done = onboard(gitlab)
+    refused = onboard(gitlab)
+    assert refused.code == 3, refused.text
+    assert "--replace" in refused.err
+    assert gitlab.held(NAME) == of_the_other
+
+    done = onboard(gitlab, "--replace")
 
     assert done.code == 0, done.text
     (token,) = our_tokens(gitlab)

@@ -325,8 +325,8 @@ class Journal:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """The entries of this run's record."""
-        return self._record.entries
+        """The entries of the record; none without one."""
+        return self.record.entries if self.record is not None else ()
 
     @property
     def at_work(self) -> bool:

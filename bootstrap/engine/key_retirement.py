@@ -83,11 +83,14 @@ class DeleteReplacedKey(_ReplacedKeyStep):
         command: str,
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
+        is_on_record: Callable[[str], bool],
     ) -> None:
         super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
         self._command = command
         """The command of the run, which tries again."""
+        self._is_on_record = is_on_record
+        """Whether the journal names a key, so that this run or the next one decides on it."""
         self._link: KeyRef | None = None
         self._holder = ""
         """A credential that may have the key, where that cannot be seen now."""
@@ -121,8 +124,9 @@ class DeleteReplacedKey(_ReplacedKeyStep):
             # No record will name it once Akka has the next one, so this run deletes it or leaves it over.
             if self._session.key.two_at_most:
                 raise messages.replaced_key_would_be_overwritten(replaces, holder, self._command)
-            self._holder = holder
-            return StepStatus(State.MISSING, f"key {replaces} stays valid: {holder} has it too")
+            if not self._is_on_record(replaces):
+                self._holder = holder
+                return StepStatus(State.MISSING, f"key {replaces} stays valid: {holder} has it too")
         if holder:
             return StepStatus(State.DONE, f"key {replaces} is kept: {holder} has it too")
         if pending or self._grace is None:

@@ -283,8 +283,9 @@ async def remove_overwritten(
     """
     with journal.locked():
         journal.record = journal.left_behind()
-        entries = journal.entries if journal.record is not None else []
-        entry = next((one for one in entries if one.step == OFFBOARD and record_in(one) == held), None)
+        entry = next(
+            (one for one in journal.entries if one.step == OFFBOARD and record_in(one) == held), None
+        )
         if entry is None:
             return [], []  # another run has cleaned up after it
         removed = await remove_replaced(held, context, akka, reporter, verified_pulls)

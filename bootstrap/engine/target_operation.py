@@ -107,6 +107,9 @@ class TargetOperation(Operation):
             command=options.command,
             key_pending=key_pending,
             others_hold=self._others_need,
+            is_on_record=lambda key_id: any(
+                entry.known.get("key_id") == key_id for entry in self._own_journal.entries
+            ),
         )
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
         if options.grace is not None:
