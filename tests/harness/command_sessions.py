@@ -114,7 +114,7 @@ SESSIONS = {
     "cut-off": Session(
         "gcr",
         (
-            f"@ dies after 4 onboard gcr {_SERVER} {SHOP} --yes",
+            f"@ dies after 2 onboard gcr {_SERVER} {SHOP} --yes",
             f"plan gcr {_SERVER} {SHOP}",
             f"offboard {_ONE}",
             f"onboard gcr {_SERVER} {SHOP} --yes",
