@@ -32,7 +32,7 @@ TOKENS = {
 
 @pytest.fixture
 def token_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """A workload identity that acts as an account, whose token service answers as it is told."""
+    """A workload identity that acts as an account, whose token service answers as the test sets it."""
     from google.auth.exceptions import TransportError
     from google.auth.transport import requests
 

@@ -191,9 +191,9 @@ class Executor:
         if held is None:
             # Akka's reference is removed first; the journal says what is still to be removed.
             lost = self.workspace.journal(entry).left_behind()
-            if lost is not None and being_removed(lost) is None:
-                return await self._clear_up(planned)
             held = being_removed(lost)
+            if held is None and lost is not None:
+                return await self._clear_up(planned)
         if held is None:
             left, unseen = await self.planner.remains(entry)
             code = ExitCode.LEFT_OVER if left else ExitCode.DONE

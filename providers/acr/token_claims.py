@@ -16,15 +16,15 @@ GRAPH_RIGHT = "Application.ReadWrite.OwnedBy (Microsoft Graph)"
 _OWNED = "Application.ReadWrite.OwnedBy"
 _CHANGES_ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
 _MAKES_APPLICATIONS = _CHANGES_ALL | {_OWNED}
+_DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7c"
+"""The one of the directory's roles that changes only the applications that it owns."""
 DIRECTORY_ROLES = {
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
     "158c047a-c907-4556-b7ef-446551a6b5f7": "Cloud Application Administrator",
     "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
-    "cf1c38e5-3621-4004-a7cb-879624dced7c": "Application Developer",
+    _DEVELOPER: "Application Developer",
 }
 """Those that may create applications where members may not ("Microsoft Entra built-in roles")."""
-_DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7c"
-"""The one of them that changes only the applications that it owns."""
 
 
 def read(token: str) -> Mapping[str, Any]:

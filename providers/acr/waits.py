@@ -15,7 +15,7 @@ SPREADING_SECONDS = 180.0
 """How long some of Azure's servers may not know a new object: usually a minute, sometimes more.
 """
 NEW_APPLICATION = dt.timedelta(minutes=10)
-"""Up to this age some of Azure's servers may not know an application, whoever has created it."""
+"""Up to this age some of Azure's servers may not know an application, also one that others have created."""
 EXPECTED_SECONDS = 60.0
 """How long an offboarding waits for an object that Akka's record names and no read shows."""
 SECRET_SHOWN_SECONDS = 60.0
