@@ -219,6 +219,11 @@ def test_what_is_named_is_taken_out_of_use_and_the_rest_stays(gcr: World, file: 
     assert gcr.names() == [CONTAINERS]
     assert CONTAINERS not in gcr.names("billing")
     assert actions(planned(gcr, file)) == ["keep", "create", "create"]
+    last = ("offboard", "-f", str(file), "--only", f"shop/{CONTAINERS}", "--dry-run", "--output", "json")
+    assert [one["name"].split()[0] for one in gcr.run(*last).json["targets"][0]["steps"]][-1] == "identity"
+    (kept,) = gcr.run(*last, "--keep-identity", "--keep-secret").json["targets"]
+    assert [one["name"].split()[0] for one in kept["steps"]] == ["reference", "key", "grant"]
+    assert [one.split(" is kept: ")[1][:13] for one in kept["notices"]] == ["--keep-secret", "--keep-identi"]
     assert gcr.run("offboard", "-f", str(file), "--all", "--yes").code == 0
     assert not [one for one in gcr.cloud.state.projects["acme-shop"].accounts if "akka" in one]
 

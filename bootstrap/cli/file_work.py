@@ -180,6 +180,8 @@ async def open_file(
         reporter.trace,
         command_as_typed(),
         ask_permissions=not values.get("skip_permissions"),
+        keep_identity=values.get("keep_identity", False),
+        keep_secret=values.get("keep_secret", False),
     )
     scheduler = Scheduler(bounds, deadline)
     executor = Executor(workspace, scheduler, Planner(workspace, rotate=rotate), reporter)

@@ -132,6 +132,4 @@ async def offboard_in_file(values: Mapping[str, Any]) -> int:
     found = registries_of(values)
     registries = replace(found, entries=tuple(replace(one, remove=True) for one in found.entries))
     async with open_file(registries, values) as job:
-        job.executor.keep_identity, job.executor.keep_secret = values["keep_identity"], values["keep_secret"]
-        job.executor.planner.keep_secret = values["keep_secret"]
         return await do_planned(job, "offboard")

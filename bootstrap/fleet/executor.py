@@ -15,7 +15,6 @@ from bootstrap.engine.offboard import remove_overwritten
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.removal_planner import OVERWRITTEN
-from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.fleet import messages
 from bootstrap.fleet.duplicates import block_duplicates
@@ -50,8 +49,6 @@ class Executor:
     scheduler: Scheduler
     planner: Planner
     reporter: FleetReporter
-    keep_identity: bool = False
-    keep_secret: bool = False
     changing: bool = field(default=False, init=False)
     _at_work: dict[int, Operation] = field(default_factory=dict, init=False)
     _slots: KeySlots = field(default_factory=lambda: KeySlots([]), init=False)
@@ -211,12 +208,7 @@ class Executor:
             await located.session.close()
             return _not_begun(planned)
         self.workspace.record(entry, located.context)
-        options = OffboardOptions(
-            yes=True,
-            keep_identity=self.keep_identity,
-            keep_secret=self.keep_secret,
-            command=self.workspace.command,
-        )
+        options = self.workspace.offboard_options(dry_run=False)
         work = self.workspace.offboarding(entry, located, options)
         self._at_work[entry.number] = work
         outcome = await work.execute()

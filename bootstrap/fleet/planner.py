@@ -19,7 +19,7 @@ from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.remains import remains
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.result import Result
-from bootstrap.engine.run_options import OffboardOptions, PlannedSteps
+from bootstrap.engine.run_options import PlannedSteps
 from bootstrap.fleet import messages
 from bootstrap.fleet.entry import Entry
 from bootstrap.fleet.fields import SOURCES, Kind, own_fields
@@ -137,12 +137,7 @@ class Planner:
     Args:
         workspace: what all targets share.
         rotate: replace every key, due or not; otherwise the policy decides.
-
-    Attributes:
-        keep_secret: whether an offboarding keeps Akka's secret.
     """
-
-    keep_secret = False
 
     def __init__(self, workspace: Workspace, *, rotate: bool = False) -> None:
         self._workspace = workspace
@@ -317,7 +312,7 @@ class Planner:
         if held.link is None or located.session is None or located.context is None:
             error = located.error or messages.not_managed(held.name)
             return blocked(entry, error)
-        options = OffboardOptions(dry_run=True, ask_permissions=self._workspace.ask_permissions)
+        options = self._workspace.offboard_options(dry_run=True)
         result = await self._workspace.offboarding(entry, located, options).execute()
         if result.error is not None:
             return blocked(entry, result.error)
@@ -373,9 +368,9 @@ class Planner:
         """What is left of a target to remove that Akka does not list, and what could not be seen, by
         `engine.remains`.
         """
-        opened = self._workspace.opened(entry)
+        opened, keep_secret = self._workspace.opened(entry), self._workspace.keep_secret
         try:
-            return await remains(opened.session, opened.akka, entry.secret_name, keep_secret=self.keep_secret)
+            return await remains(opened.session, opened.akka, entry.secret_name, keep_secret=keep_secret)
         finally:
             await opened.session.close()
 

@@ -38,6 +38,8 @@ class Workspace:
         trace: takes one line per API call.
         command: as typed, for messages that ask to run it again.
         ask_permissions: whether runs ask if the login may do their steps.
+        keep_identity: whether an offboarding keeps the identity even if nothing else uses it.
+        keep_secret: whether an offboarding keeps Akka's secret.
     """
 
     deadline: TurnDeadline
@@ -48,6 +50,8 @@ class Workspace:
     command: str
     shared: Shared = field(default_factory=Shared)
     ask_permissions: bool = True
+    keep_identity: bool = False
+    keep_secret: bool = False
 
     def __post_init__(self) -> None:
         self.assembly = Assembly(self.state)
@@ -139,6 +143,17 @@ class Workspace:
             report_unrecorded_keys=False,
         )
         return self.assembly.run(opened, options, held=held)
+
+    def offboard_options(self, *, dry_run: bool) -> OffboardOptions:
+        """The options of every removal: what a plan shows is what is done."""
+        return OffboardOptions(
+            dry_run=dry_run,
+            yes=True,
+            command=self.command,
+            ask_permissions=self.ask_permissions,
+            keep_identity=self.keep_identity,
+            keep_secret=self.keep_secret,
+        )
 
     def offboarding(self, entry: Entry, located: LocatedCredential, options: OffboardOptions) -> Offboarding:
         """The operation that removes a target; `located` must have its session and context."""
