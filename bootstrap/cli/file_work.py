@@ -215,14 +215,7 @@ def style_of_plan(stream: TextIO) -> Callable[[str, Action], str]:
 
 
 def code_of_plan(plan: Sequence[Planned]) -> ExitCode:
-    from bootstrap.fleet.planner import Action
-
-    def code(one: Planned) -> ExitCode:
-        if one.left_over:
-            return ExitCode.LEFT_OVER
-        return one.exit_code or ExitCode.REFUSED if one.action is Action.BLOCKED else one.exit_code
-
-    return exit_code_of_many([code(one) for one in plan])
+    return exit_code_of_many([ExitCode.LEFT_OVER if one.left_over else one.exit_code for one in plan])
 
 
 async def do_planned(

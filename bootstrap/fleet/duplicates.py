@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.fleet import messages
 from bootstrap.fleet.entry import Entry
-from bootstrap.fleet.planner import Action, Planned
-from bootstrap.model.errors import ExitCode
+from bootstrap.fleet.planner import Planned
 
 
 def block_duplicates(plan: Sequence[Planned], scope: Callable[[Entry], AkkaScope]) -> None:
@@ -28,6 +27,4 @@ def block_duplicates(plan: Sequence[Planned], scope: Callable[[Entry], AkkaScope
     for same in sharing.values():
         for one in same if len(same) > 1 else ():
             lines = [other.entry.place.line for other in same if other is not one]
-            problem = messages.same_secret(one.entry.secret_name, scope(one.entry).label, lines)
-            one.action, one.steps, one.exit_code = Action.BLOCKED, {}, ExitCode.REFUSED
-            one.problems, one.reasons = [problem], [problem.what]
+            one.block(messages.same_secret(one.entry.secret_name, scope(one.entry).label, lines))

@@ -413,7 +413,7 @@ def _result_without_work(planned: Planned) -> TargetResult:
         return TargetResult(
             planned=planned,
             result="refused",
-            exit_code=planned.exit_code or ExitCode.REFUSED,
+            exit_code=planned.exit_code,
             error=error_of_problems(planned),
             left_over=list(planned.left_over),
         )

@@ -16,7 +16,6 @@ from bootstrap.engine.lost_keys import LOST
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock
-from bootstrap.model.errors import ExitCode, Problem
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.plugin.step import StepRole
 
@@ -27,7 +26,7 @@ def fit_under_limits(plan: Sequence[Planned]) -> None:
     """Postpone or block each target that needs a key for which there is no room."""
     for one in plan:
         if one.limit_problem is not None and one.keys is None:
-            _block(one, one.limit_problem)
+            one.block(one.limit_problem)
     for sharing in _sharing(plan).values():
         limit = sharing[0].entry.target.key_limit
         if limit is not None:
@@ -120,13 +119,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         if waits and one.expires
         else ""
     )
-    problem = one.limit_problem or messages.no_slot_problem(f"{what}{ends}", limit)
-    _block(one, problem)
-
-
-def _block(one: Planned, problem: Problem) -> None:
-    one.action, one.steps, one.exit_code = Action.BLOCKED, {}, ExitCode.REFUSED
-    one.problems, one.reasons = [problem], [problem.what]
+    one.block(one.limit_problem or messages.no_slot_problem(f"{what}{ends}", limit))
 
 
 def _now() -> dt.datetime:

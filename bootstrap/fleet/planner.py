@@ -122,13 +122,19 @@ class Planned:
         steps = sorted({*self.steps} - {LOST})  # whether a run was lost shows late
         return {"action": str(self.action), "steps": steps, "email": self.email}
 
+    def block(self, *problems: Problem, exit_code: ExitCode = ExitCode.REFUSED) -> None:
+        """Plan nothing, since these problems must be fixed first. What is left over is still reported."""
+        self.action, self.steps = Action.BLOCKED, {}
+        self.problems, self.reasons = problems, [one.what for one in problems]
+        self.exit_code = ExitCode.LEFT_OVER if self.left_over else exit_code
 
-def blocked(entry: Entry, error: PullkeyError) -> Planned:
+
+def blocked(entry: Entry, error: PullkeyError, left_over: Sequence[LeftOver] = ()) -> Planned:
     """The plan of a target whose state cannot be read."""
     problems = error.problems if isinstance(error, Refused) else [problem_of(error)]
-    return Planned(
-        entry, Action.BLOCKED, [one.what for one in problems], problems=problems, exit_code=error.exit_code
-    )
+    found = Planned(entry, Action.BLOCKED, left_over=left_over)
+    found.block(*problems, exit_code=error.exit_code)
+    return found
 
 
 class Planner:
@@ -162,15 +168,7 @@ class Planner:
             held = await target.context.held_credential()  # the run may have read it again
         found = await self._planned(entry, target.session, held, why, outcome)
         if StepRole.KEY in found.steps and (problem := _missing_source(entry)) is not None:
-            return Planned(
-                entry,
-                Action.BLOCKED,
-                [problem.what],
-                held=held,
-                problems=[problem],
-                left_over=found.left_over,
-                exit_code=ExitCode.REFUSED,
-            )
+            found.block(problem)
         if (
             found.action is Action.KEEP
             and held is not None
@@ -236,11 +234,7 @@ class Planner:
             if outcome.left_over:
                 found.exit_code = ExitCode.LEFT_OVER
         if found.problems:
-            found.action, found.reasons, found.steps = (
-                Action.BLOCKED,
-                [one.what for one in found.problems],
-                {},
-            )
+            found.block(*found.problems, exit_code=outcome.exit_code)
             return found
         if earlier.what:
             found.steps = {
@@ -306,16 +300,17 @@ class Planner:
         lost = self._workspace.journal(entry).left_behind() if held is None else None
         if held is None and (held := being_removed(lost)) is None:
             return await self._without_record(entry, lost)
+        left = lost.left_over if lost is not None else []
         if lost is not None:
             reason = lost.summary
         located = await self.locate(entry, held)
         if held.link is None or located.session is None or located.context is None:
             error = located.error or messages.not_managed(held.name)
-            return blocked(entry, error)
+            return blocked(entry, error, left)
         options = self._workspace.offboard_options(dry_run=True)
         result = await self._workspace.offboarding(entry, located, options).execute()
         if result.error is not None:
-            return blocked(entry, result.error)
+            return blocked(entry, result.error, left)
         removed = {
             f"{item.name} {item.removal.what}": item.removal.what
             for item in result.removals
@@ -334,7 +329,7 @@ class Planner:
             held=held,
             key_id=held.link.key_id,
             notices=[*kept, *result.notices],
-            left_over=lost.left_over if lost else (),
+            left_over=left,
         )
 
     async def _without_record(self, entry: Entry, lost: Record | None) -> Planned:
@@ -354,7 +349,7 @@ class Planner:
         opened = self._workspace.opened(entry)
         outcome = await self._workspace.run(entry, opened, dry_run=True, clear_up_only=True).execute()
         if outcome.error is not None or outcome.problems:
-            return blocked(entry, outcome.error or Refused(outcome.problems))
+            return blocked(entry, outcome.error or Refused(outcome.problems), lost.left_over)
         return Planned(
             entry,
             Action.REMOVE,
