@@ -16,9 +16,11 @@ from urllib.parse import quote
 
 import pytest
 
+from bootstrap.model.codes import Code
 from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.access import service_disabled
 from providers.gcr.emulator.errors import CloudError, error_info
+from providers.gcr.errors import GoogleApiError
 from tests.harness.concurrent_change import meanwhile
 from tests.harness.google_state import cloud_picture, project
 
@@ -29,6 +31,10 @@ IAM, MANAGER, REGISTRY = (
 )
 PERIMETER = (
     "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: VQQnKfXtZ16NH"
+)
+DISALLOWED = (
+    "Request is disallowed by organization's constraints/gcp.restrictServiceUsage constraint for "
+    "'projects/734512906481' attempting to use service 'artifactregistry.googleapis.com'."
 )
 
 
@@ -108,19 +114,64 @@ def test_a_quota_project_that_the_login_may_not_use(gcr: World, env: dict[str, s
     assert gcr.changes() == []
 
 
-@pytest.mark.parametrize("services", [(MANAGER, IAM, REGISTRY), (REGISTRY,)])
-def test_vpc_service_controls_are_no_missing_permission(gcr: World, services: tuple[str, ...]) -> None:
-    refuse(gcr, "SECURITY_POLICY_VIOLATED", PERIMETER, *services)
+@pytest.mark.parametrize(
+    ("reason", "said", "services", "shown"),
+    [
+        ("SECURITY_POLICY_VIOLATED", PERIMETER, (MANAGER, IAM, REGISTRY), "VPC Service Controls forbid"),
+        ("RESOURCE_USAGE_RESTRICTION_VIOLATED", DISALLOWED, (REGISTRY,), "from gcp.restrictServiceUsage."),
+        (
+            "ORG_RESTRICTION_VIOLATION",
+            "Access denied by organization restriction. Please contact your administrator.",
+            (MANAGER, IAM, REGISTRY),
+            "ask an administrator about ORG_RESTRICTION_VIOLATION.",
+        ),
+    ],
+    ids=["a perimeter", "an organisation policy", "a restriction of a proxy"],
+)
+def test_what_a_policy_forbids_is_no_missing_permission(
+    gcr: World, reason: str, said: str, services: tuple[str, ...], shown: str
+) -> None:
+    refuse(gcr, reason, said, *services)
 
     done = gcr.onboard()
 
     assert done.code == 3, done.text
-    assert "VPC Service Controls" in done.err
-    assert "VQQnKfXtZ16NH" in done.err
+    assert shown in done.err
+    assert said in done.err
+    assert "PK-POLICY" in done.err
     assert "It takes the permission" not in done.err
     assert "it takes iam." not in done.err
+    assert "--handover" not in done.err
+    assert "quota-project" not in done.err
     assert "no project" not in done.err
     assert gcr.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "info", "missing"),
+    [
+        ("", DISALLOWED, {}, False),
+        ("LOCATION_ORG_POLICY_VIOLATED", "", {}, False),
+        (
+            "TLS_ORG_POLICY_VIOLATED",
+            "The caller does not have permission",
+            {"policyName": "constraints/gcp.restrictTLSVersion"},
+            False,
+        ),
+        ("", "The caller does not have permission", {}, True),
+        ("IAM_PERMISSION_DENIED", "Permission 'iam.serviceAccounts.get' denied", {}, True),
+        ("AUTH_PERMISSION_DENIED", "Permission denied to get service", {}, True),
+    ],
+)
+def test_which_reasons_are_a_missing_permission(
+    reason: str, said: str, info: dict[str, str], missing: bool
+) -> None:
+    error = GoogleApiError("PERMISSION_DENIED", said, reason=reason, info=info)
+
+    assert error.forbidden == missing
+    assert error.problem_code is (Code.MISSING_PERMISSION if missing else Code.POLICY)
+    assert ("This is not a missing permission" in error.fix) != missing
+    assert info.get("policyName", "").removeprefix("constraints/") in error.fix
 
 
 def test_so_it_is_where_only_a_change_is_forbidden(gcr: World) -> None:

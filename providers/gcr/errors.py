@@ -77,18 +77,23 @@ _LONGEST_KEY_LIFE = re.compile(r"max allowed lifetime of (\d[\d,]*) seconds")
 _MAY_NOT_EXIST = re.compile(
     r"^Permission '(?P<permission>iam\.serviceAccount\S+)' denied on .*\(or it may not exist\)"
 )
-# Reasons (google.api.ErrorReason) of a 403 that no permission on the resource removes, each with its text:
-# some answers leave the reason out.
-_OBSTACLES: Final[Mapping[str, str]] = MappingProxyType(
+# Reasons of a 403 that a permission may remove, or enabling an API. Those that end so are of IAM
+# (`IAM_PERMISSION_DENIED`) and of Service Usage (`AUTH_PERMISSION_DENIED`).
+_REMOVABLE: Final = ("", "SERVICE_DISABLED")
+_PERMISSION_DENIED: Final = "PERMISSION_DENIED"
+# The texts of those that no permission removes (google.api.ErrorReason): some answers leave the reason out.
+_OBSTACLE_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "SECURITY_POLICY_VIOLATED": "vpcServiceControlsUniqueIdentifier",
         "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficient authentication scopes",
         "USER_PROJECT_DENIED": "required permission to use project",
         "BILLING_DISABLED": "requires billing to be enabled",
-        "CONSUMER_INVALID": "",
-        "CONSUMER_SUSPENDED": "",
+        "RESOURCE_USAGE_RESTRICTION_VIOLATED": "is disallowed by organization's constraints/",
     }
 )
+# Of these, the reasons that are a policy of an administrator's.
+_POLICY = re.compile(r"POLICY_VIOLAT|RESTRICTION_VIOLAT|BLOCKED_BY_ADMIN")
+_CONSTRAINT_IN_TEXT = re.compile(r"constraints/([\w.]+\w)")
 # The projects of gcloud's own OAuth clients (google.auth._cloud_sdk; googlecloudsdk/core/config.py). Google
 # counts the calls of a user's login to them if it names no quota project.
 _GCLOUD_PROJECTS: Final = ("764086051850", "32555940559")
@@ -207,9 +212,9 @@ class GoogleApiError(ApiError):
         """The reason of a 403 that no permission on the resource removes, or ""."""
         if self.status != 403:
             return ""
-        if self.reason in _OBSTACLES:
+        if self.reason not in _REMOVABLE and not self.reason.endswith(_PERMISSION_DENIED):
             return self.reason
-        return next((it for it, text in _OBSTACLES.items() if text and text in self.message), "")
+        return next((it for it, text in _OBSTACLE_TEXTS.items() if text in self.message), "")
 
     @property
     def forbidden(self) -> bool:
@@ -291,7 +296,7 @@ class GoogleApiError(ApiError):
         if self.disabled_service:
             return Code.API_DISABLED
         if self.obstacle:
-            return Code.POLICY if self.obstacle == "SECURITY_POLICY_VIOLATED" else Code.CLOUD_REFUSED
+            return Code.POLICY if _POLICY.search(self.obstacle) else Code.CLOUD_REFUSED
         if self.rate_limited:
             return Code.CLOUD_RATE_LIMITED
         if self.code == "ABORTED":
@@ -453,7 +458,24 @@ def _obstacle_fix(error: GoogleApiError) -> str:
             )
         case "BILLING_DISABLED":
             return f"Run: gcloud billing projects link {project} --billing-account=ACCOUNT"
-    return f"Your login counts its calls to project {project}, which it may not use. {quota_project_fix()}."
+        case "USER_PROJECT_DENIED" | "CONSUMER_INVALID" | "CONSUMER_SUSPENDED":
+            return (
+                f"Your login counts its calls to project {project}, which it may not use. "
+                f"{quota_project_fix()}."
+            )
+    if constraint := _forbidding_constraint(error):
+        return (
+            "This is not a missing permission: ask the administrator of organisation policies for an "
+            f"exception from {constraint}."
+        )
+    return f"This is not a missing permission: ask an administrator about {error.obstacle}."
+
+
+def _forbidding_constraint(error: GoogleApiError) -> str:
+    """The organisation policy constraint of an obstacle, without `constraints/`; "" if it names none."""
+    named = error.info.get("policy_name") or error.info.get("policyName") or error.message
+    found = _CONSTRAINT_IN_TEXT.search(named)
+    return found[1] if found else error.constraint
 
 
 def enabling_command(services: Sequence[str], project: str) -> str:
