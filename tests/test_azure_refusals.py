@@ -12,12 +12,13 @@ from urllib.parse import quote
 import pytest
 
 from bootstrap.model.codes import Code
+from bootstrap.plugin.errors import refused
 from bootstrap.testing.harness.world import World
 from providers.acr.emulator import entra
 from providers.acr.emulator.roles import REPOSITORY_READER
 from providers.acr.emulator.state import AppManagementPolicy
 from providers.acr.emulator.tokens import Tokens
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError
 from tests.harness.azure_state import NAME, ONLY_CHECKOUT, applications, roles, secrets
 from tests.harness.concurrent_change import meanwhile
 

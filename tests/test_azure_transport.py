@@ -20,8 +20,9 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpRequest as OlderRequest
 from azure.core.rest import HttpRequest
 
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.http import not_connected
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.http_transport import HttpxTransport, Response
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -33,6 +33,12 @@ from bootstrap.plugin.step import (
     StillThere,
     UsedByOthers,
 )
+from providers.docker_hub.errors import HubApiError
+from providers.docker_hub.steps import CreatedToken
+from providers.gitlab.deploy_token import CreatedDeployToken
+from providers.gitlab.errors import GitlabApiError
+from providers.harbor.errors import HarborApiError
+from providers.harbor.robot import RobotAccount
 from tests.harness.virtual_time import of
 
 MISSING, FORBIDDEN, LOST = (ApiError(status, "scripted") for status in (404, 403, 503))
@@ -551,3 +557,22 @@ def test_a_busy_cloud_is_waited_for_as_long_as_it_asks() -> None:
     said, seconds = of(timed)
     assert said == "deleted the robot r"
     assert seconds >= 7
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [(CreatedToken, HubApiError), (RobotAccount, HarborApiError), (CreatedDeployToken, GitlabApiError)],
+)
+@pytest.mark.parametrize(
+    ("status", "says", "fix"),
+    [
+        (0, "did not answer the request to show the token", "in a few minutes"),
+        (429, "limits the rate of calls, so it could not show the token", "after 7 s"),
+        (401, "does not accept this login, so it could not show the token", ""),
+        (403, "refused to show the token", ""),
+    ],
+)
+def test_only_a_refusal_is_called_one(step: Any, error: Any, status: int, says: str, fix: str) -> None:
+    failed = step.refusal(None, error(status, "its words", retry_after=7), "show the token")
+    assert failed.what.startswith(f"{error.service} {says}: ")
+    assert fix in failed.fix

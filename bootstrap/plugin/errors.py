@@ -6,7 +6,7 @@ No exception of an SDK leaves its client module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from bootstrap.model.codes import Code
@@ -92,6 +92,18 @@ class ApiError(Exception):
         """Whether it is worth waiting for: busy, and another try may end differently."""
         return self.busy and not self.page_from
 
+    def sentence(self, doing: str) -> str:
+        """What the user reads: `doing`, as the text after "to", was refused or not answered."""
+        if self.certificate_fix:
+            return f"{self.service} could not be reached to {doing}: {self.summary}"
+        if self.rate_limited:
+            return f"{self.service} limits the rate of calls, so it could not {doing}: {self.summary}"
+        if self.unanswered:
+            return f"{self.service} did not answer the request to {doing}: {self.summary}"
+        if self.unauthenticated:
+            return f"{self.service} does not accept this login, so it could not {doing}: {self.summary}"
+        return f"{self.service} refused to {doing}: {self.summary}"
+
     @property
     def problem_code(self) -> Code:
         """What kind of problem it is, as far as the status tells."""
@@ -128,6 +140,26 @@ def page_fix(host: str) -> str:
         f"A proxy or the login page of a network has answered in place of {host}, or it is another kind of "
         f"server: open https://{host} in a browser on this machine, and check HTTPS_PROXY and NO_PROXY"
     )
+
+
+def refused(error: ApiError, doing: str) -> StepFailed:
+    """Convert an error to a sentence, with what to do.
+
+    Args:
+        error: the error.
+        doing: the action, as the text after "to".
+    """
+    if error.rate_limited:
+        when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
+        wait = f"Run it again {when}, or with fewer targets at once."
+    else:
+        wait = "Run it again in a few minutes." if error.unanswered else ""
+    return StepFailed(error.sentence(doing), fix=error.fix or wait, code=error.problem_code)
+
+
+def as_sentence(doing: str) -> AbstractContextManager[None]:
+    """Convert API errors raised in this context to `StepFailed`."""
+    return refused_as(refused, doing)
 
 
 @contextmanager

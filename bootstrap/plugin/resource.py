@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 from bootstrap.model.errors import StepFailed
 from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.deletion import NotShownYet, StillShown, busy_delay, delete_until_gone
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused
 from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
@@ -57,9 +57,7 @@ class CloudStep(Step):
 
     def refusal(self, error: ApiError, doing: str) -> StepFailed:
         """Convert an error to a sentence: `doing` was refused or not answered."""
-        return StepFailed(
-            f"{error.service} did not {doing}: {error.summary}", fix=error.fix, code=error.problem_code
-        )
+        return refused(error, doing)
 
     def delay(self, error: Exception) -> Delay | None:
         """The delay that explains an error; None if the error is a refusal."""

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bootstrap.model import clock
-from bootstrap.model.errors import PullkeyError, Refused, StepFailed
-from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.model.errors import PullkeyError, Refused
+from bootstrap.plugin.errors import ApiError, refused, refused_as
 from bootstrap.plugin.provider import missing_permission
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, retry_while
@@ -32,7 +32,7 @@ from providers.acr.application_script import identity_script
 from providers.acr.client_secret import remove_old_secrets
 from providers.acr.deleted_items import DeletedApplication, is_name_taken
 from providers.acr.directory_objects import Application
-from providers.acr.errors import REQUEST_DENIED, AzureApiError, refused
+from providers.acr.errors import REQUEST_DENIED, AzureApiError
 from providers.acr.ownership import change_refused
 from providers.acr.permanent_deletion import PermanentDeletion
 from providers.acr.roles import place_of
@@ -380,9 +380,6 @@ class Identity(Resource[Application]):
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     # -- offboarding -----------------------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import as_sentence
 from bootstrap.plugin.retry import read_twice
 from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry
 from providers.acr.assignments import Assignments
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.directory_objects import Application, Principal
-from providers.acr.errors import AzureApiError, as_sentence
+from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import RegistrySession
 from providers.acr.roles import ACR_PULL, REPOSITORY_READER, derived_names, is_derived
 from providers.acr.target import AcrTarget, is_guid

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.step import PreflightFindings, State, StepRole
 from providers.acr import messages_application as messages
@@ -15,7 +16,7 @@ from providers.acr import token_claims as claims
 from providers.acr.application_facts import ApplicationFacts
 from providers.acr.client_secret import Key
 from providers.acr.directory_objects import Application, PasswordPolicy
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.waits import CLOCKS
 
 

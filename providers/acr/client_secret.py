@@ -14,7 +14,7 @@ from bootstrap.model.errors import LeftOver, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.plugin.errors import ApiError, as_sentence, refused_as
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
@@ -23,7 +23,7 @@ from providers.acr import messages_application as messages
 from providers.acr.application_facts import DISPLAY_MARK, ApplicationFacts
 from providers.acr.application_script import secret_script
 from providers.acr.directory_objects import Application, NewPassword, Password
-from providers.acr.errors import AzureApiError, as_sentence
+from providers.acr.errors import AzureApiError
 from providers.acr.ownership import change_refused
 from providers.acr.token_claims import GRAPH_RIGHT
 from providers.acr.waits import (

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from bootstrap.model import clock
 from bootstrap.model.api_times import seconds_of_retry_after
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.errors import PullkeyError
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.plugin.errors import ApiError
 
 if TYPE_CHECKING:
     from providers.acr.login_errors import LoginError
@@ -117,6 +116,9 @@ class NoToken(AzureApiError):
     def fix(self) -> str:
         return self.found.fix
 
+    def sentence(self, doing: str) -> str:
+        return f"{self.found.what}, so Azure could not be asked to {doing}"
+
 
 # Graph's answer where two changes of a directory meet, with 409 or 503: "Error due to concurrent requests
 # being made to the tenant. Please wait briefly and retry." (nais/azurerator#448, Azure/azure-cli#23081).
@@ -182,39 +184,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return seconds_of_retry_after(text)
 
 
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """Describe a failed call to the user.
-
-    A missing answer, a rate limit and a refused token are not reported as refusals of the call.
-    """
-    if isinstance(error, NoToken):
-        return StepFailed(
-            f"{error.found.what}, so Azure could not be asked to {doing}",
-            fix=error.fix,
-            code=error.problem_code,
-        )
-    if error.status == 429:
-        when = f"after {error.retry_after:.0f} s" if error.retry_after else "later"
-        return StepFailed(
-            f"Azure limits the rate of calls, so it could not {doing}: {error.summary}",
-            fix=f"Run it again {when}, or with fewer targets at once.",
-            code=error.problem_code,
-        )
-    if error.unanswered:
-        return StepFailed(
-            f"Azure did not answer the request to {doing}: {error.summary}",
-            fix=error.fix or "Run it again in a few minutes.",
-            code=error.problem_code,
-        )
-    if error.unauthenticated:
-        return StepFailed(
-            f"Azure does not accept this login, so it could not {doing}: {error.summary}",
-            fix=error.fix,
-            code=error.problem_code,
-        )
-    return StepFailed(f"Azure refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)
-
-
 # Resource Manager's text of an `AuthorizationFailed`.
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _HANDOVER = "or add --handover steps.sh, for an administrator"
@@ -238,11 +207,6 @@ def _missing_permission_fix(error: AzureApiError) -> str:
             f"Developer, {_HANDOVER}"
         )
     return f"Have the missing permission granted (see the README), {_HANDOVER}"
-
-
-def as_sentence(doing: str) -> AbstractContextManager[None]:
-    """Turn an `ApiError` inside into a `StepFailed` with a message for the user."""
-    return refused_as(refused, doing)
 
 
 async def traced(

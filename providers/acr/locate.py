@@ -8,8 +8,9 @@ from typing import Any
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.server import host_of
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import refused
 from providers.acr import messages
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of

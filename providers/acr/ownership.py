@@ -10,9 +10,10 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bootstrap.model.errors import StepFailed
+from bootstrap.plugin.errors import refused
 from providers.acr import messages_application as messages
 from providers.acr import token_claims as claims
-from providers.acr.errors import REQUEST_DENIED, refused
+from providers.acr.errors import REQUEST_DENIED
 
 if TYPE_CHECKING:
     from bootstrap.plugin.errors import ApiError

@@ -12,12 +12,13 @@ from bootstrap.model.credential import Credential
 from bootstrap.model.errors import PullkeyError, problem_of
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import PreflightFindings
 from providers.acr import messages
 from providers.acr.arm_objects import Registry
 from providers.acr.cloud import Azure
-from providers.acr.errors import AzureApiError, is_transient, refused
+from providers.acr.errors import AzureApiError, is_transient
 from providers.acr.target import AcrTarget, is_guid
 
 REGISTRY_READ = "Microsoft.ContainerRegistry/registries/read"

@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bootstrap.model import clock
-from bootstrap.model.errors import StepFailed
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import as_sentence, refused
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import (
@@ -28,7 +27,7 @@ from bootstrap.plugin.step import (
     other_than,
 )
 from providers.acr.arm_objects import Assignment
-from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.roles import (
     MARK,
     ROLE_NAMES,
@@ -259,9 +258,6 @@ class Grant(Resource[Assignment]):
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     # -- offboarding -----------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 
+from bootstrap.plugin.errors import as_sentence
 from bootstrap.plugin.retry import retry_while
 from bootstrap.plugin.step import (
     Done,
@@ -18,7 +19,7 @@ from bootstrap.plugin.step import (
     other_than,
 )
 from providers.acr.arm_objects import Registry
-from providers.acr.errors import AzureApiError, as_sentence
+from providers.acr.errors import AzureApiError
 from providers.acr.token import TokenIdentity
 from providers.acr.token_facts import (
     MARK,

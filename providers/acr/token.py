@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.retry import read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Removal, Script, State, StepRole, StepStatus, other_than
 from providers.acr import messages_token as messages
-from providers.acr.errors import AzureApiError, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.token_facts import (
     MARK,
     TOKENS_DELETE,

@@ -6,16 +6,15 @@ import asyncio
 from typing import TypeVar
 
 from bootstrap.model.deadline import Deadline
-from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.server import same_registry
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, as_sentence
 from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.retry import Delay, read_twice
 from providers.acr import messages_token as messages
-from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import RegistrySession
 from providers.acr.slot_password import is_new
 from providers.acr.target import AcrTarget
@@ -95,9 +94,6 @@ class RegistryResource(Resource[T]):
     def __init__(self, session: TokenFacts) -> None:
         super().__init__(session)
         self._session = session
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)

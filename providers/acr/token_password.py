@@ -15,14 +15,14 @@ from bootstrap.model.errors import LeftOver, PullkeyError, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.server import same_registry
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, as_sentence, refused
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.observe import read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from providers.acr import messages_token as messages
 from providers.acr.arm_objects import Registry
-from providers.acr.errors import AzureApiError, as_sentence, refused
+from providers.acr.errors import AzureApiError
 from providers.acr.slot_password import (
     Generated,
     NewSlotPassword,
@@ -377,9 +377,6 @@ class TokenKey(KeyResource[SlotPassword, NewSlotPassword]):
         ):
             return Delay(_NOT_FINISHED, SPREADING_SECONDS)
         return busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     def may_be_created(self, error: ApiError) -> bool:
         return isinstance(error, AzureApiError) and error.may_be_done

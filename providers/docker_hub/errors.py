@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, StepFailed
-from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
@@ -42,15 +40,3 @@ class HubApiError(ApiError):
 def busy(error: Exception) -> Delay | None:
     """The delay of a busy API or a rate limit; None for a refusal."""
     return busy_delay(error, busy=_BUSY, limited=_LIMITED)
-
-
-def as_sentence(doing: str) -> AbstractContextManager[None]:
-    """Convert API errors raised in this context to `StepFailed`."""
-    return refused_as(refused, doing)
-
-
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """Convert an error to a sentence: Docker Hub refused to `doing`."""
-    return StepFailed(
-        f"Docker Hub refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code
-    )

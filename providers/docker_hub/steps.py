@@ -12,7 +12,7 @@ from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef, is_key_id, supplied_id
 from bootstrap.model.secret import Secret
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, as_sentence
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.retry import Delay
@@ -20,7 +20,7 @@ from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Done, Intent, Script, State, StepStatus, StillThere, other_than
 from bootstrap.plugin.supplied_key import SuppliedKey
 from providers.docker_hub import messages, scripts
-from providers.docker_hub.errors import as_sentence, busy, refused
+from providers.docker_hub.errors import busy
 from providers.docker_hub.hub import Hub, NewToken, Token
 from providers.docker_hub.target import DOMAIN, KINDS, SERVER, DockerHubTarget, check_token, covered
 
@@ -259,11 +259,8 @@ class CreatedToken(KeyResource[Token, NewToken]):
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
 
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
-
     async def creation_refusal(self, error: ApiError) -> StepFailed:
-        return refused(error, f"create a token of {self._target.puller}")
+        return self.refusal(error, f"create a token of {self._target.puller}")
 
     def named(self, key_id: str) -> str:
         return f"the token {key_id}"

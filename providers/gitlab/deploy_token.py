@@ -16,7 +16,7 @@ from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
@@ -24,7 +24,7 @@ from bootstrap.plugin.step import Intent, Script, StillThere, other_than
 from providers.gitlab import messages, scripts
 from providers.gitlab.address import host_of_instance
 from providers.gitlab.answers import MARK, READ_REGISTRY, DeployToken, NewToken, name_of
-from providers.gitlab.errors import busy, refused
+from providers.gitlab.errors import GitlabApiError, busy
 from providers.gitlab.place import Place, known_namespace
 from providers.gitlab.target import USER, GitlabTarget, is_link, key_id_of, number_of_key
 
@@ -157,7 +157,7 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
     async def send_deletion(self, key_id: str) -> None:
         token = number_of_key(key_id)
         if token is None:
-            raise ApiError(404, "it is not a deploy token")
+            raise GitlabApiError(404, "it is not a deploy token")
         namespace, gitlab = await self._place.namespace(), await self._place.gitlab()
         await gitlab.delete(namespace.kind, namespace.number, token)
 
@@ -181,9 +181,6 @@ class CreatedDeployToken(KeyResource[DeployToken, NewToken]):
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         return messages.creation_refused(self._target, error)

@@ -10,7 +10,7 @@ import re
 from http import HTTPStatus
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, StepFailed
+from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
@@ -100,8 +100,3 @@ def busy(error: Exception) -> Delay | None:
     if error.locked:
         return Delay(_LOCKED, at_most=_LOCK_SECONDS)
     return busy_delay(error, busy=_BUSY, limited=_LIMITED)
-
-
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """Convert an error to a sentence."""
-    return StepFailed(f"GitLab refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)

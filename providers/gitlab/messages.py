@@ -5,11 +5,11 @@ from __future__ import annotations
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused
 from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
 from providers.gitlab import scripts
 from providers.gitlab.address import host_of_instance
-from providers.gitlab.errors import GitlabApiError, refused
+from providers.gitlab.errors import GitlabApiError
 from providers.gitlab.target import GitlabTarget
 
 # -- projects and groups -------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from bootstrap.model.pull import PullAttempt
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.registry import SECONDS, Challenge, fetch_challenge
 from providers.gitlab import messages, messages_login
 from providers.gitlab.address import SAAS, SAAS_REGISTRY, host_of_instance, instance_named
 from providers.gitlab.answers import Namespace
 from providers.gitlab.api import Gitlab, Login
-from providers.gitlab.errors import GitlabApiError, refused
+from providers.gitlab.errors import GitlabApiError
 from providers.gitlab.target import GitlabTarget
 
 _TOKEN_PATH = "/jwt/auth"  # noqa: S105  - a path

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bootstrap.model.errors import Problem, PullkeyError, problem_of
+from bootstrap.plugin.errors import refused
 from bootstrap.plugin.step import Notice, StepRole
 from providers.gitlab import messages, messages_login
 from providers.gitlab.answers import OWNER, Namespace
 from providers.gitlab.api import Gitlab
-from providers.gitlab.errors import GitlabApiError, refused
+from providers.gitlab.errors import GitlabApiError
 from providers.gitlab.place import Place, known_namespace
 from providers.gitlab.target import GitlabTarget
 

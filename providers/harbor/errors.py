@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import PullkeyError, StepFailed
-from bootstrap.plugin.errors import ApiError, refused_as
+from bootstrap.model.errors import PullkeyError
+from bootstrap.plugin.errors import ApiError
 from bootstrap.plugin.rest_client import busy_delay
 from bootstrap.plugin.retry import Delay
 
@@ -46,13 +45,3 @@ class HarborApiError(ApiError):
 def busy(error: Exception) -> Delay | None:
     """The delay of a refusal that is worth a retry: a rate limit as long as Harbor says, others briefly."""
     return busy_delay(error, busy=_BUSY, limited=_LIMITED)
-
-
-def as_sentence(doing: str) -> AbstractContextManager[None]:
-    """Convert a refusal inside to a sentence."""
-    return refused_as(refused, doing)
-
-
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """Convert an error to a sentence."""
-    return StepFailed(f"Harbor refused to {doing}: {error.summary}", fix=error.fix, code=error.problem_code)

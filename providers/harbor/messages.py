@@ -7,9 +7,9 @@ from collections.abc import Callable
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused
 from bootstrap.plugin.step import Intent, StepRole, StillThere
-from providers.harbor.errors import HarborApiError, refused
+from providers.harbor.errors import HarborApiError
 from providers.harbor.target import HarborTarget
 
 LATE_ANSWER = "Harbor has created the robot account of a request that it did not answer; deleting it first."

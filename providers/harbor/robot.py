@@ -12,14 +12,14 @@ from bootstrap.model.errors import StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import one_line
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, as_sentence
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.retry import Delay
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere, other_than
 from providers.harbor import messages, scripts
 from providers.harbor.api import Harbor
-from providers.harbor.errors import HarborApiError, as_sentence, busy, refused
+from providers.harbor.errors import HarborApiError, busy
 from providers.harbor.names import NAME_MARK, key_id_of, parts_of
 from providers.harbor.objects import NewRobot, Robot
 from providers.harbor.target import LINKS, HarborTarget
@@ -232,9 +232,6 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         if isinstance(error, HarborApiError) and error.exists and self.attempt.unanswered:
             return Delay(messages.LATE_ANSWER)
         return busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         return messages.creation_refused(self._target, error, by_robot=self._harbor.login.is_robot)

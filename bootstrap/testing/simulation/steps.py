@@ -11,7 +11,7 @@ from bootstrap.model.errors import KeyLimitReached, OutcomeUnknown, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
-from bootstrap.plugin.errors import ApiError
+from bootstrap.plugin.errors import ApiError, refused
 from bootstrap.plugin.key_kind import SETTLE_PAUSES
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.resource import Resource
@@ -61,13 +61,6 @@ def spreading(error: Exception) -> Delay | None:
     if isinstance(error, ApiError) and error.code in (UNKNOWN_IDENTITY, NAME_TAKEN):
         return Delay("Not every replica knows the new identity yet.", _SPREADING_SECONDS)
     return busy(error)
-
-
-def refused(error: ApiError, doing: str) -> StepFailed:
-    """Convert an error to a sentence."""
-    return StepFailed(
-        f"The simulated cloud did not {doing}: {error.summary}", fix=error.fix, code=error.problem_code
-    )
 
 
 class IdentityStep(Resource[Identity]):
@@ -189,9 +182,6 @@ class IdentityStep(Resource[Identity]):
             return self.to_keep(f"it has other roles: {', '.join(others)}")
         return self.to_remove()
 
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
-
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
 
@@ -273,9 +263,6 @@ class GrantStep(Resource[Grant]):
         if not is_ours(shown.description):
             return self.to_keep("it was not granted by pullkey")
         return self.to_remove()
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     def delay(self, error: Exception) -> Delay | None:
         return busy(error)
@@ -432,9 +419,6 @@ class KeyStep(KeyResource[Key, Key]):
 
     def creation_delay(self, error: Exception) -> Delay | None:
         return spreading(error) if self._session.new_identity is not None else busy(error)
-
-    def refusal(self, error: ApiError, doing: str) -> StepFailed:
-        return refused(error, doing)
 
     async def creation_refusal(self, error: ApiError) -> StepFailed:
         if error.code == KEY_LIMIT:
