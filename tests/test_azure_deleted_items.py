@@ -76,13 +76,18 @@ class TestRestoring:
         assert roles(acr, after.app_id) == [("AcrPull", "acmeshop")]
         assert acr.held(NAME).username == after.app_id
 
-    def test_its_old_secrets_do_not_come_alive_again(self, acr: World) -> None:
+    @pytest.mark.parametrize(
+        "answer", ["", "=404;code=Request_ResourceNotFound", "=400;code=Request_BadRequest"]
+    )
+    def test_its_old_secrets_do_not_come_alive_again(self, acr: World, answer: str) -> None:
         assert acr.onboard().code == 0
         (application,) = applications(acr)
         acr.cloud.state.add_secret(application, display_name="somebody's")
         old = {one.key_id for one in secrets(application)}
         delete(acr, application)
         acr.akka.projects["shop"].registries.remove(NAME, None)
+        if answer:  # of a replica that does not know the secret yet
+            acr.fault(f"graph.RemovePassword{answer}")
 
         assert acr.onboard().code == 0
 

@@ -157,12 +157,7 @@ class Identity(Resource[Application]):
         session.known = application  # a read may not show it yet
         if restored:
             with refused_as(change, f"remove the old secrets of {target.app_name}"):
-                await retry_while(
-                    lambda: remove_old_secrets(session, application),
-                    why=busy_or_spreading,
-                    deadline=context.deadline,
-                    tell=context.tell,
-                )
+                await remove_old_secrets(session, application)
         # An application that was created a moment ago has none, unless a try of ours went unanswered. Then
         # there may be one of another run, which `is_of_run` must be able to tell from one that this run has
         # asked for.

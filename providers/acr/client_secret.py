@@ -16,7 +16,7 @@ from bootstrap.model.key_ref import KeyRef, local_name
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError, as_sentence, refused_as
 from bootstrap.plugin.key_resource import KeyResource
-from bootstrap.plugin.observe import read_until_shown
+from bootstrap.plugin.observe import confirm_unlisted, read_until_shown
 from bootstrap.plugin.retry import Delay, read_twice, retry_while
 from bootstrap.plugin.step import Intent, Script, State, StepStatus, StillThere
 from providers.acr import messages_application as messages
@@ -361,13 +361,40 @@ async def remove_old_secrets(session: ApplicationFacts, application: Application
     Raises:
         AzureApiError: one could not be removed.
     """
-    in_use = await session.context.keys_in_use()
-    for one in application.passwords:
-        # One of pullkey's may be named by a record in a project that could not be read.
-        unsure = bool(in_use.unseen) and one.display_name.startswith(DISPLAY_MARK)
-        if one.key_id not in in_use.ids and not unsure and not one.expired:
+    graph, in_use = session.cloud.graph, await session.context.keys_in_use()
+    # One of pullkey's may be named by a record in a project that could not be read.
+    left = [
+        one.key_id
+        for one in application.passwords
+        if one.key_id not in in_use.ids
+        and not (in_use.unseen and one.display_name.startswith(DISPLAY_MARK))
+        and not one.expired
+    ]
+
+    async def shown() -> list[str]:
+        found = await graph.application_by_app_id(application.app_id)
+        if found is None:
+            raise AzureApiError(404, "", "the restored application is not to be seen yet")
+        return [one.key_id for one in found.passwords]
+
+    async def remove() -> None:
+        denied = None
+        for key_id in tuple(left):
             try:
-                await session.cloud.graph.remove_password(application.object_id, one.key_id)
+                await graph.remove_password(application.object_id, key_id)
             except AzureApiError as error:
-                if error.status not in (400, 404):  # Graph's answer for a deleted one
+                if error.status not in (400, 404):
                     raise
+                denied = error  # Graph's answer for a deleted one, or from a replica that lags
+            else:
+                left.remove(key_id)
+        if denied is None:
+            return
+        gone = await confirm_unlisted(left, shown, contradicted_by="the restored application had it")
+        left[:] = [key_id for key_id in left if key_id not in gone.things]
+        if left:
+            raise AzureApiError(404, denied.code, f"it still shows {', '.join(left)}")
+
+    await retry_while(
+        remove, why=busy_or_spreading, deadline=session.context.deadline, tell=session.context.tell
+    )
