@@ -15,6 +15,7 @@ from providers.gitlab.emulator.seed import (
     OWNER_TOKEN,
 )
 from tests.harness.gitlab_state import NAME, NO_IMAGE, akka_pulls, onboard, our_tokens
+from tests.harness.terminal import Terminal
 
 
 def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:
@@ -68,6 +69,35 @@ def test_a_project_whose_name_in_akka_is_that_of_another_one_is_refused(gitlab: 
     assert "--secret-name" in done.err
     assert "--replace" in done.err
     assert gitlab.changes() == before
+
+
+def test_what_the_prompted_login_shows_of_the_record_is_judged_before_any_change(gitlab: World) -> None:
+    """Without a login the number of a project is not known, so the record may be another one's."""
+    gitlab.cloud.state.add_project("acme/web-site")
+    assert onboard(gitlab, "--project", "acme/web/Site", env=NO_IMAGE).code == 0
+    before = gitlab.changes()
+
+    for more, code in ((), 3), (("--replace",), 0):
+        other = ("onboard", "gitlab", "--project", "acme/web-site", "--new-key", "--yes", *more)
+        with Terminal(gitlab, *other, env=NO_IMAGE) as terminal:
+            terminal.until("The GitLab access token")
+            terminal.press(f"{MAINTAINER_TOKEN}\n")
+            assert terminal.ended(60) == code, terminal.text
+            said = " ".join(terminal.text.split())
+        if not more:
+            assert "PK-CREDENTIAL-OTHER-REGISTRY" in said
+            assert gitlab.changes() == before
+    assert "because of --replace; the resources that pullkey created for the old one are removed then" in said
+
+
+def test_a_record_of_a_group_is_not_a_project_s_even_without_a_login(gitlab: World) -> None:
+    gitlab.cloud.state.add_group("acme/web-site")
+    assert onboard(gitlab, "--group", "acme/web-site", env=NO_IMAGE, given=OWNER_TOKEN).code == 0
+
+    done = gitlab.onboard("--project", "acme/web/Site", env=NO_IMAGE)
+
+    assert done.code == 3, done.text
+    assert "PK-CREDENTIAL-OTHER-REGISTRY" in done.err
 
 
 def test_an_image_in_a_subgroup_whose_project_has_capital_letters(gitlab: World) -> None:

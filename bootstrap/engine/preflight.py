@@ -161,16 +161,7 @@ class Preflight:
         if statuses[StepRole.KEY].state is not State.DONE:
             findings.problems += key_problems(self._session)
         if not problems and statuses["handoff"].state is not State.DONE:
-            findings.add(
-                await about_record(
-                    self._session,
-                    self._options,
-                    self.held,
-                    self._listed,
-                    scope_options=self._akka.scope.options,
-                    checks=checks,
-                )
-            )
+            findings.add(await self.record_findings(checks=checks))
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, statuses)
             findings.notices += undo_notices(steps, statuses, missing, self._session.role_with)
@@ -183,6 +174,17 @@ class Preflight:
         ):
             findings.add(about_registry(answered, statuses, wait=self._options.wait))
         return PreflightResult(statuses, findings, public, not problems)
+
+    async def record_findings(self, *, checks: bool = False) -> PreflightFindings:
+        """The findings on Akka's record, with the login that there is by now (`about_record`)."""
+        return await about_record(
+            self._session,
+            self._options,
+            self.held,
+            self._listed,
+            scope_options=self._akka.scope.options,
+            checks=checks,
+        )
 
     async def _missing_permissions(self, steps: Sequence[Step]) -> Mapping[str, str] | None:
         if not self._options.ask_permissions:

@@ -140,7 +140,8 @@ class Run(TargetOperation):
 
         Raises:
             Declined: the user did not answer yes.
-            Refused: the registry does not answer, or refuses the user's password.
+            Refused: the registry does not answer, or refuses the user's password; or the record that would be
+                overwritten is of another place.
         """
         asks, new_key = not self.options.yes, StepRole.KEY in {step.name for step in pending}
         if new_key:
@@ -150,11 +151,27 @@ class Run(TargetOperation):
                 self.reporter.show_plan()
             await asyncio.sleep(_SIGNALS_SECONDS)
             await self.session.prompt_secrets()
+            if self.handoff in pending:
+                await self._judge_record_again()
         supplied = self.session.supplied() if asks and new_key and self.options.wait else None
         if supplied is not None and (problems := await self._preflight.refused(supplied)):
             raise Refused(problems)
         if asks and not self.reporter.confirm(self._question(pending)):
             raise Declined
+
+    async def _judge_record_again(self) -> None:
+        """Judge the record that is to be overwritten with the login that the prompt has given: only that may
+        show that it is of another place.
+
+        Raises:
+            Refused: it is.
+        """
+        found = await self._preflight.record_findings()
+        if found.problems:
+            raise Refused(found.problems)
+        for notice in found.notices:
+            if notice.text not in self.result.notices:
+                self._notice(notice.text, warning=notice.warning)
 
     def _question(self, pending: Sequence[Step]) -> str:
         """The confirmation prompt: what is granted, on what, and to whom."""

@@ -69,13 +69,13 @@ class GitlabSession(Session):
 
     async def other_place(self, held: HeldCredential) -> str:
         """`acme/platform/api` and `acme/platform-api` have one name in Akka; the record has the number."""
-        number = self.target.namespace_number
-        if not number or held.link is None or held.link.name == f"gitlab-{self.target.kind}-{number}":
-            return ""
+        own = self.target
         try:
-            return GitlabTarget.held(held, {}).label
+            found = GitlabTarget.held(held, {})
         except PullkeyError:
             return ""
+        same = found.kind == own.kind and own.namespace_number in (0, found.number)
+        return "" if same else found.label
 
     async def username(self) -> str | None:
         return self.credential.username if self.credential is not None else None
