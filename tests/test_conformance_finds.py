@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.model.errors import ExitCode, first_line
+from bootstrap.plugin.errors import as_user_error
 from bootstrap.testing.conformance import suite
 from bootstrap.testing.conformance.bench import Bench
 from bootstrap.testing.harness.figures import FIGURES
-from bootstrap.testing.harness.fork_server import CHANGE
+from bootstrap.testing.harness.fork_server import CHANGE, Ended
+from bootstrap.testing.harness.stage import _about_the_end
 from tests.harness import broken_provider, plugins
 
 CASE = "docker-hub-user"
@@ -94,6 +99,25 @@ def test_a_mistake_is_found(bench: Bench, mistake: str, monkeypatch: pytest.Monk
     monkeypatch.setenv(CHANGE, f"{change.__module__}:{change.__name__}")
     with pytest.raises(pytest.fail.Exception, match=sentence):
         test(bench)
+
+
+@pytest.mark.parametrize("where", ["error", "left over"])
+def test_an_exception_of_an_installed_provider_is_found(tmp_path: Path, where: str) -> None:
+    """It is worded otherwise than pullkey's own; within a left-over it has no code."""
+    plugins.install(tmp_path, "harp", "def read(answer):\n    return answer['id']\n")
+    with plugins.imported_from(tmp_path):
+        try:
+            importlib.import_module("harp_plugin").read([])
+        except TypeError as error:
+            shown = as_user_error(error)
+    undone = {"left_over": [{"what": f"step key could not be undone: {shown.what}", "command": ""}]}
+    ended = (
+        Ended(ExitCode.FAILED, "{}", f"pullkey: {first_line(shown)}", 1.0)
+        if where == "error"
+        else Ended(ExitCode.LEFT_OVER, json.dumps(undone), "1 thing is left over", 1.0)
+    )
+
+    assert "an unexpected error" in [*_about_the_end(5.0, ended)]
 
 
 SOURCE = """

@@ -44,6 +44,7 @@ from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, Point, mach
 from bootstrap.testing.harness.kill_verdict import forget, judge
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.rehearsals import Workers
+from bootstrap.testing.harness.stage import is_unexpected
 from bootstrap.testing.harness.world import Result, make_world
 
 REFUSED = "akka.docker.add-credentials=403*forever"
@@ -578,8 +579,9 @@ class TestRollback:
                 trial.fault(f"{call}=403*forever")
                 failed = trial.onboard()
                 require(
-                    failed.code not in (0, 2) and "Traceback" not in failed.text,
-                    f"Where {call} is refused, the run does not say that it failed.",
+                    failed.code not in (0, 2) and not is_unexpected(failed.text),
+                    f"Where {call} is refused, the run does not say what failed: a client raises ApiError, "
+                    "and `refusal` words it.",
                     failed,
                 )
                 left = [one for one in trial.there() - trial.life.before if not is_named(one, failed.text)]

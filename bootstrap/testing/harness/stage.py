@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.conformance import ConformanceCase, InventoryItem
@@ -24,6 +26,10 @@ from bootstrap.testing.harness.world import World, make_world
 COMMANDS = ("onboard", "rotate", "offboard")
 GRACE_SECONDS = 45.0
 """How much longer than `--timeout` a run may take: what it created is undone after that."""
+_UNEXPECTED = re.compile(
+    rf"{Code.UNEXPECTED}|Something that pullkey does not expect|The provider '[^']*' of \S+ \S+ failed \("
+)
+"""The code, and the wording of `bootstrap.plugin.messages`."""
 
 
 @dataclass
@@ -184,6 +190,14 @@ def judge(
     ]
 
 
+def is_unexpected(text: str) -> bool:
+    """Whether a command reports an error that no one has foreseen: pullkey's own, or a provider's.
+
+    Such an error has its code, unless it stands within a sentence about something else, as of a left-over.
+    """
+    return _UNEXPECTED.search(" ".join(text.split())) is not None
+
+
 def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
     if ended.code is None:
         yield f"over time: it did not end within {ended.seconds:.0f} s"
@@ -192,7 +206,7 @@ def _about_the_end(timeout: float, ended: Ended) -> Iterator[str]:
         yield f"exit code {ended.code} is not documented"
     if "Traceback" in ended.err + ended.out:
         yield "traceback"
-    if "does not expect" in ended.err or "An error that pullkey does not know" in ended.err:
+    if is_unexpected(ended.err) or is_unexpected(ended.out):
         yield "an unexpected error"
     if ended.code != 0 and not (
         "pullkey: " in ended.err or "Fix the following" in ended.err or "left over" in ended.err
