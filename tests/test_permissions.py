@@ -443,6 +443,25 @@ def test_an_operator_of_one_account_and_one_repository(
     assert not Access(state).holds(state.operator, "iam.serviceAccountKeys.create", other)
 
 
+def test_an_account_of_another_project_is_granted_on_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """A role of a project cannot be granted in another one ("Create and manage custom roles")."""
+    image = "europe-west1-docker.pkg.dev/acme-shop/containers/checkout:1.0"
+    named = ("--server", image, "--service-account", "puller@acme-ops.iam.gserviceaccount.com")
+    created, on_account, on_repository = google_lines(capsys, *named)
+    assert created[-1] == "--organization=ORGANIZATION_ID"
+    assert on_account[4] == "puller@acme-ops.iam.gserviceaccount.com"
+    assert on_repository[4:7] == ["containers", "--location=europe-west1", "--project=acme-shop"]
+    terraform = permissions(capsys, "gcr", *named, "--format", "terraform")
+    assert 'resource "google_organization_iam_custom_role"' in terraform
+    assert '"projects/-/serviceAccounts/puller@acme-ops.iam.gserviceaccount.com"' in terraform
+    assert "google_project_iam" not in terraform
+
+    whole = ("--server", "europe-west1-docker.pkg.dev", "--gcp-project", "acme-shop", *named[2:])
+    _, on_account, on_project = google_lines(capsys, *whole)
+    assert on_account[1:3] == ["iam", "service-accounts"]
+    assert on_project[1:4] == ["projects", "add-iam-policy-binding", "acme-shop"]
+
+
 def test_who_changes_a_projects_policy_grants_the_role_of_a_puller_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -457,6 +476,12 @@ def test_who_changes_a_projects_policy_grants_the_role_of_a_puller_only(
     assert binding[1:4] == ["projects", "add-iam-policy-binding", "acme-shop"]
     assert binding[-1] == f"--condition=^#^expression={condition}#title=pullkey"
     assert condition in permissions(capsys, "gcr", *whole)
+    terraform = permissions(capsys, "gcr", *whole, "--format", "terraform")
+    assert 'resource "google_project_iam_member"' in terraform
+    assert f"    expression = {json.dumps(condition)}\n" in terraform
+    on_one = permissions(capsys, "gcr", "--for", "rotate,list", "--format", "terraform")
+    assert "google_project_iam_member" not in on_one
+    assert "google_artifact_registry_repository_iam_member" in on_one
 
 
 def test_a_role_for_several_projects_is_one_of_the_organisation(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from bootstrap.model.common_options import PROOF_IMAGE
 from bootstrap.model.errors import ExitCode
 from bootstrap.model.option import Option
 from bootstrap.output.terminal import put, say, say_command
-from bootstrap.plugin.access import RoleKind
+from bootstrap.plugin.access import GrantPlaces, RoleKind
 from bootstrap.plugin.provider import Provider
 
 if TYPE_CHECKING:
@@ -96,18 +96,19 @@ def _run(provider: Provider, **typed: Any) -> int:
     if not commands:
         raise messages.nothing_to_grant(values["for"], provider.name)
     scope = access.scope_of(target) if named else ""
+    places = access.places_of(target) if named else GrantPlaces()
     if form == "json":
         print_document(formats.as_document(provider.name, commands, needed, access, session.role_with))
     elif form == "text":
         for line in formats.as_lines(needed, access, target.label if named else "", provider.name):
             say(line, sys.stdout, further=4)
     else:
-        put(formats.as_role(form, needed, commands, access, scope), sys.stdout)
+        put(formats.as_role(form, needed, commands, access, scope, places), sys.stdout)
         for line in formats.apart_lines(needed, access):
             say(line, sys.stderr)
         if formats.condition_for(needed, access):
             say(access.login, sys.stderr)
-        for sentence, lines in formats.assignment_lines(form, needed, commands, access, scope):
+        for sentence, lines in formats.assignment_lines(form, needed, commands, access, scope, places):
             say(sentence, sys.stderr)
             for line in lines:
                 say_command(line, sys.stderr)

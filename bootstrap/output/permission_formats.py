@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bootstrap.engine.access_list import Command, Needed
 from bootstrap.model.schema_version import SCHEMA_VERSION
-from bootstrap.plugin.access import Access, RoleKind
+from bootstrap.output import google_role
+from bootstrap.output.role_text import WHY_A_CONDITION, list_of, role_id, role_title, variable
+from bootstrap.plugin.access import Access, GrantPlaces, RoleKind
 
-_WHY_A_CONDITION = "without which the login could assign any role, such as Owner"
 _HOW_TO_ROLE = {RoleKind.GOOGLE: "gcloud or terraform", RoleKind.AZURE: "az or terraform"}
 
 
@@ -24,7 +24,7 @@ def as_lines(needed: Sequence[Needed], access: Access, label: str, provider: str
     lines += ["", access.login, *apart_lines(needed, access)]
     if condition := condition_for(needed, access):
         place = "project" if access.roles is RoleKind.GOOGLE else "registry"
-        lines += [f"Assign the role on the {place}, under this condition, {_WHY_A_CONDITION}:", condition]
+        lines += [f"Assign the role on the {place}, under this condition, {WHY_A_CONDITION}:", condition]
     return [*lines, f"As a role: --format {_HOW_TO_ROLE[access.roles]}"]
 
 
@@ -34,52 +34,29 @@ def condition_for(needed: Iterable[Needed], access: Access) -> str:
 
 
 def assignment_lines(
-    form: str, needed: Sequence[Needed], commands: Sequence[Command], access: Access, scope: str
+    form: str,
+    needed: Sequence[Needed],
+    commands: Sequence[Command],
+    access: Access,
+    scope: str,
+    places: GrantPlaces,
 ) -> list[tuple[str, list[str]]]:
     """How the login gets the role that `form` defines: sentences, each with its commands."""
-    title, condition = _title(commands), condition_for(needed, access)
+    title, condition = role_title(commands), condition_for(needed, access)
     if form == "gcloud":
-        create = f"gcloud iam roles create {_address(title)} --file=FILE"
-        return [
-            (
-                "Create it in the project; for registries of several projects, in the organisation:",
-                [f"{create} --project={scope or 'PROJECT'}", f"{create} --organization=ORGANIZATION_ID"],
-            ),
-            _google_binding(needed, commands, condition, scope or "PROJECT"),
-        ]
+        return google_role.assignment_lines(_held(needed, access), title, condition, scope, places)
     if form != "az":
         return []
     assign = f"az role assignment create --role {shlex.quote(title)} --assignee OBJECT_ID --scope REGISTRY_ID"
     if not condition:
         return [("Assign it on the registry:", [assign])]
     assign += f" --condition {shlex.quote(condition)} --condition-version 2.0"
-    return [(f"Assign it on the registry, under a condition, {_WHY_A_CONDITION}:", [assign])]
+    return [(f"Assign it on the registry, under a condition, {WHY_A_CONDITION}:", [assign])]
 
 
-def _google_binding(
-    needed: Sequence[Needed], commands: Sequence[Command], condition: str, project: str
-) -> tuple[str, list[str]]:
-    """Where the login gets the role: on account and repository alone, where these commands create neither
-    and read nothing of the project.
-    """
-    to = f"--member=MEMBER --role=projects/{project}/roles/{_address(_title(commands))}"
-    of_project = ("resourcemanager.", "artifactregistry.repositories.list")
-    if Command.ONBOARD not in commands and not any(one.name.startswith(of_project) for one in needed):
-        repository = f"REPOSITORY --location=LOCATION --project={project}"
-        return (
-            "Grant it on account and repository; on the project it could create keys of every account:",
-            [
-                f"gcloud iam service-accounts add-iam-policy-binding ACCOUNT {to}",
-                f"gcloud artifacts repositories add-iam-policy-binding {repository} {to}",
-            ],
-        )
-    # A comma separates the parts of the option otherwise ("gcloud topic escaping").
-    only_if = shlex.quote(f"^#^expression={condition}#title=pullkey") if condition else "None"
-    under = f", under a condition, {_WHY_A_CONDITION}" if condition else ""
-    return (
-        f"Grant it on the project{under}. There it can create keys of every service account:",
-        [f"gcloud projects add-iam-policy-binding {project} {to} --condition={only_if}"],
-    )
+def _held(needed: Iterable[Needed], access: Access) -> list[str]:
+    """The permissions that a role can hold."""
+    return [one.name for one in needed if one.name not in access.apart]
 
 
 def apart_lines(needed: Iterable[Needed], access: Access) -> list[str]:
@@ -117,7 +94,12 @@ def as_document(
 
 
 def as_role(
-    form: str, needed: Sequence[Needed], commands: Sequence[Command], access: Access, scope: str
+    form: str,
+    needed: Sequence[Needed],
+    commands: Sequence[Command],
+    access: Access,
+    scope: str,
+    places: GrantPlaces,
 ) -> str:
     """The definition of a custom role with what such a role can hold.
 
@@ -127,39 +109,20 @@ def as_role(
         commands: those that they are for.
         access: says which permissions such a role cannot hold.
         scope: the Google project or Azure scope; "" for a placeholder.
+        places: where the login can be granted a role of Google.
     """
-    names = [one.name for one in needed if one.name not in access.apart]
+    names = _held(needed, access)
     about = (
         f"What pullkey needs to {', '.join(commands[:-1])}{' and ' if commands[:-1] else ''}{commands[-1]}."
     )
-    title = _title(commands)
+    title = role_title(commands)
     if form == "gcloud":
-        return _gcloud(names, title, about)
+        return google_role.as_file(names, title, about)
     if form == "az":
         return _az(names, title, about, scope or "/subscriptions/SUBSCRIPTION_ID")
     if access.roles is RoleKind.GOOGLE:
-        return _terraform_google(names, title, about, scope)
+        return google_role.as_terraform(names, title, about, access.condition(names), scope, places)
     return _terraform_azure(names, title, about, scope, access.condition(names))
-
-
-def _title(commands: Sequence[Command]) -> str:
-    """The name of the role. Roles for different commands have different ones: Azure takes a name once in a
-    directory ("Azure custom roles", Custom role properties), and Terraform an address once in a module.
-    """
-    return f"pullkey {', '.join(commands)}"
-
-
-def _address(title: str) -> str:
-    """The role's name in Terraform, and its id at Google: letters, digits and underscores."""
-    return re.sub("[^a-z]+", "_", title)
-
-
-def _gcloud(names: Sequence[str], title: str, about: str) -> str:
-    """The file of `gcloud iam roles create ID --project=PROJECT --file=FILE` ("Create and manage custom
-    roles").
-    """
-    permissions = "\n".join(f"- {one}" for one in names)
-    return f"title: {title}\ndescription: {about}\nstage: GA\nincludedPermissions:\n{permissions}"
 
 
 def _az(names: Sequence[str], title: str, about: str, scope: str) -> str:
@@ -177,34 +140,19 @@ def _az(names: Sequence[str], title: str, about: str, scope: str) -> str:
     return json.dumps(role, indent=2)
 
 
-def _terraform_google(names: Sequence[str], title: str, about: str, project: str) -> str:
-    return "\n".join(
-        [
-            *([] if project else _variable("project", "The Google project of the registry.")),
-            f'resource "google_project_iam_custom_role" "{_address(title)}" {{',
-            f"  project     = {json.dumps(project) if project else 'var.project'}",
-            f"  role_id     = {json.dumps(_address(title))}",
-            f"  title       = {json.dumps(title)}",
-            f"  description = {json.dumps(about)}",
-            *_list_of("permissions", names, "  "),
-            "}",
-        ]
-    )
-
-
 def _terraform_azure(names: Sequence[str], title: str, about: str, scope: str, condition: str) -> str:
     where = json.dumps(scope) if scope else "var.scope"
-    address = _address(title)
+    address = role_id(title)
     return "\n".join(
         [
-            *([] if scope else _variable("scope", "The subscription or resource group of the registry.")),
+            *([] if scope else variable("scope", "The subscription or resource group of the registry.")),
             f'resource "azurerm_role_definition" "{address}" {{',
             f"  name        = {json.dumps(title)}",
             f"  scope       = {where}",
             f"  description = {json.dumps(about)}",
             "",
             "  permissions {",
-            *_list_of("actions", names, "    "),
+            *list_of("actions", names, "    "),
             "  }",
             "",
             f"  assignable_scopes = [{where}]",
@@ -218,9 +166,9 @@ def _terraform_assignment(role: str, condition: str) -> list[str]:
     """The assignment of a role of that address to the login, on the registry."""
     return [
         "",
-        *_variable(f"{role}_registry", "The id of the registry, on which the login gets the role."),
-        *_variable(f"{role}_login", "The object id of the login that runs pullkey."),
-        f"# Under a condition, {_WHY_A_CONDITION}.",
+        *variable(f"{role}_registry", "The id of the registry, on which the login gets the role."),
+        *variable(f"{role}_login", "The object id of the login that runs pullkey."),
+        f"# Under a condition, {WHY_A_CONDITION}.",
         f'resource "azurerm_role_assignment" "{role}" {{',
         f"  scope              = var.{role}_registry",
         f"  role_definition_id = azurerm_role_definition.{role}.role_definition_resource_id",
@@ -229,17 +177,3 @@ def _terraform_assignment(role: str, condition: str) -> list[str]:
         f"  condition          = {json.dumps(condition)}",
         "}",
     ]
-
-
-def _variable(name: str, about: str) -> list[str]:
-    return [
-        f'variable "{name}" {{',
-        "  type        = string",
-        f"  description = {json.dumps(about)}",
-        "}",
-        "",
-    ]
-
-
-def _list_of(name: str, values: Sequence[str], indent: str) -> list[str]:
-    return [f"{indent}{name} = [", *(f"{indent}  {json.dumps(one)}," for one in values), f"{indent}]"]

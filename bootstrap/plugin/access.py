@@ -17,6 +17,23 @@ class RoleKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class GrantPlaces:
+    """The resources of a Google target on which a login can be granted a role; "" for one that is not known.
+
+    Attributes:
+        account: the e-mail of the service account that pulls.
+        account_elsewhere: whether that account is not known to be one of the registry's project.
+        repository: its name, without the project and the location.
+        location: that of the repository.
+    """
+
+    account: str = ""
+    account_elsewhere: bool = False
+    repository: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True)
 class Access:
     """How the login gets the permissions that the steps declare.
 
@@ -29,6 +46,7 @@ class Access:
         apart: permissions that no such role can hold, each with what to know about it.
         condition: the condition under which a role with these permissions is to be assigned to the login; ""
             for none.
+        places_of: for `GOOGLE`: the resources of a target on which the role can be granted.
     """
 
     login: str
@@ -37,3 +55,4 @@ class Access:
     scope_of: Callable[[Any], str] = lambda _: ""
     apart: Mapping[str, str] = field(default_factory=dict)
     condition: Callable[[Collection[str]], str] = lambda _: ""
+    places_of: Callable[[Any], GrantPlaces] = lambda _: GrantPlaces()

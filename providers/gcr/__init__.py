@@ -28,6 +28,7 @@ from providers.gcr.target import (
     DEFAULT_ROLE,
     UPLOAD,
     GcrTarget,
+    grant_places,
     granting_condition,
     options_of,
 )
@@ -64,6 +65,7 @@ class GcrProvider(Provider):
         },
         lambda target: target.project,
         condition=granting_condition,
+        places_of=grant_places,
     )
     login_variables = ("CLOUDSDK_", "GCE_METADATA_", "GCLOUD_", "GOOGLE_")
     options = (

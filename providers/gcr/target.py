@@ -13,6 +13,7 @@ from bootstrap.model.duration import parse_duration
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
+from bootstrap.plugin.access import GrantPlaces
 from providers.gcr import messages_options
 from providers.gcr.place import (
     is_container_registry,
@@ -219,6 +220,14 @@ class GcrTarget:
         return f"repository {self.repository}" if self.grant_on_repository else f"project {self.project}"
 
 
+def grant_places(target: GcrTarget) -> GrantPlaces:
+    """What a login can be granted a role on, besides the project."""
+    domain = target.account.partition("@")[2]
+    return GrantPlaces(
+        target.account, domain != _account_domain(target.project), target.repository, target.location
+    )
+
+
 def granting_condition(permissions: Collection[str]) -> str:
     """The condition under which a login that changes a project's policy grants and revokes the reader role
     only ("Set limits on granting roles"). Other calls than setIamPolicy have no such attribute.
@@ -288,9 +297,13 @@ def _account(text: str, project: str) -> tuple[str, bool]:
         return text, True
     if not _ACCOUNT.match(text):
         raise messages_options.invalid_account_id(text)
-    # A domain-scoped project `example.com:shop` has accounts of `shop.example.com`.
+    return f"{text}@{_account_domain(project)}", False
+
+
+def _account_domain(project: str) -> str:
+    """What follows the `@` of a project's accounts; `example.com:shop` has those of `shop.example.com`."""
     domain, colon, name = project.partition(":")
-    return f"{text}@{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com", False
+    return f"{f'{name}.{domain}' if colon else project}.iam.gserviceaccount.com"
 
 
 def _key_source(values: Mapping[str, Any]) -> str:
