@@ -37,7 +37,7 @@ from bootstrap.registry.client import (
 )
 from bootstrap.registry.confidential import Confidential
 from bootstrap.registry.first_answer import challenge_in
-from bootstrap.registry.messages import is_ban, may_be_the_network
+from bootstrap.registry.messages import is_ban, is_of_upstream, may_be_the_network, upstream_refused
 
 _MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -286,7 +286,7 @@ class Exchange:
     def _judged(self, answer: Answer, challenge: Challenge) -> PullAttempt:
         probe, clean = self._probe, self._secrets.clean
         if (passing := passing_failure(answer, clean)) is not None:
-            return passing
+            return self._from_upstream(answer) or passing
         if answer.status in REDIRECTS:
             return messages.manifest_redirects_nowhere(probe.host)
         unasked = challenge.scheme == "none" and not self._is_anonymous
@@ -306,6 +306,17 @@ class Exchange:
         if not probe.reference:
             return messages.has_any_image(probe.host)
         return messages.reads_manifest_without_login(probe) if unasked else messages.reads_manifest(probe)
+
+    def _from_upstream(self, answer: Answer) -> PullAttempt | None:
+        """What a failure says that is of the registry behind the repository; None for any other, and for one
+        that may pass where an image is named.
+        """
+        probe, error_text = self._probe, cleaned_line(answer.error_text, self._secrets.clean)
+        if not probe.repository or not is_of_upstream(error_text):
+            return None
+        if not probe.reference:
+            return messages.accepted_without_image(probe.host)
+        return messages.upstream_refuses(probe, error_text) if upstream_refused(error_text) else None
 
     def _not_found(self, answer: Answer) -> PullAttempt:
         probe, code = self._probe, answer.error[0].upper()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bootstrap.http._fast_import import httpx
 from bootstrap.http.certificate import is_authority_unknown, refused_certificate
 from bootstrap.model.codes import Code
@@ -19,6 +21,10 @@ _FIREWALLS = (
     "ip restrict",
 )
 
+# How Artifact Registry words what the registry behind a remote repository has answered ("Troubleshoot remote
+# repositories"). The token service has checked the permission to pull before.
+_OF_UPSTREAM = "external repository"
+_REFUSED_BY_UPSTREAM = re.compile(r"status code 4(?!29|08|25)\d\d")
 _BANNED = "too many failed authentication attempts from this ip"
 
 _OWN_AUTHORITY = (
@@ -143,6 +149,16 @@ def is_ban(error_text: str) -> bool:
     application_controller.rb: 403 as text).
     """
     return _BANNED in error_text.lower()
+
+
+def is_of_upstream(error_text: str) -> bool:
+    """Whether an error is what the registry behind a remote repository has answered, or has not."""
+    return _OF_UPSTREAM in error_text.lower()
+
+
+def upstream_refused(error_text: str) -> bool:
+    """Whether that registry has refused, so that another try would be answered alike."""
+    return bool(_REFUSED_BY_UPSTREAM.search(error_text))
 
 
 def too_late(host: str) -> PullAttempt:

@@ -144,6 +144,16 @@ def image_not_found(probe: Probe) -> PullAttempt:
     return PullAttempt(Verdict.NOT_FOUND, f"{probe.host} has no {probe.image}")
 
 
+def upstream_refuses(probe: Probe, error_text: str) -> PullAttempt:
+    """The registry behind a remote repository refuses the image that was named."""
+    return PullAttempt(
+        Verdict.REJECTED,
+        f"{probe.host} could not fetch {probe.image}: {error_text}",
+        "The registry behind the repository refuses it. Check the image's name, and the login "
+        "for that registry in the repository's settings.",
+    )
+
+
 # -- it pulls ------------------------------------------------------------------------------------------------
 
 

@@ -125,7 +125,7 @@ class AccountSession(Session):
             self.grant_policy(),
         ]
         if target.repository:
-            reads.append(facts.repository_format(target.repository_resource)())
+            reads.append(facts.repository_kind(target.repository_resource)())
         found = await asyncio.gather(*reads, return_exceptions=True)
         return any(not isinstance(one, BaseException) for one in found)
 

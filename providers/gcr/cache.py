@@ -10,7 +10,7 @@ from bootstrap.plugin.cache import AsyncOnce, AsyncOnceByKey
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Present, Unknown, confirm_absent
 from providers.gcr import messages, messages_keys
-from providers.gcr.cloud import GoogleCloud
+from providers.gcr.cloud import GoogleCloud, RepositoryKind
 from providers.gcr.errors import GoogleApiError, NoLogin
 
 
@@ -108,7 +108,7 @@ class Facts:
         """The IAM policy of a project, a repository or an account."""
         return self._state.of(("policy", resource), lambda: self._cloud.policy(resource))
 
-    def repositories(self, project: str, location: str) -> AsyncOnce[list[str]]:
+    def repositories(self, project: str, location: str) -> AsyncOnce[dict[str, RepositoryKind]]:
         """The repositories for images, by name."""
         return self._environment.of(
             ("repositories", project, location), lambda: self._cloud.docker_repositories(project, location)
@@ -128,8 +128,8 @@ class Facts:
             ("held", resource, permissions), lambda: self._cloud.held_on_repository(resource, permissions)
         )
 
-    def repository_format(self, resource: str) -> AsyncOnce[str]:
-        return self._environment.of(("format", resource), lambda: self._cloud.repository_format(resource))
+    def repository_kind(self, resource: str) -> AsyncOnce[RepositoryKind]:
+        return self._environment.of(("kind", resource), lambda: self._cloud.repository_kind(resource))
 
     def disabled_services(self, project: str, names: tuple[str, ...]) -> AsyncOnce[list[str]]:
         return self._environment.of(
@@ -164,11 +164,3 @@ def is_temporary(error: BaseException) -> bool:
     if isinstance(error, NoLogin):
         return error.passing
     return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
-
-
-async def or_nothing(names: Awaitable[list[str]]) -> list[str]:
-    """The names; none if Google refuses the list."""
-    try:
-        return await names
-    except GoogleApiError:
-        return []

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from bootstrap.plugin.retry import retry_while
 from providers.gcr import errors
@@ -15,6 +15,22 @@ from providers.gcr.errors import GoogleApiError
 from providers.gcr.policy import VERSION
 
 _LOCATIONS_AT_ONCE = 16
+# The modes of repositories that serve what another registry or repository has ("Remote repositories
+# overview", "Virtual repositories overview"). One without a mode is a standard repository.
+_OF_OTHERS = ("REMOTE_REPOSITORY", "VIRTUAL_REPOSITORY")
+
+
+class RepositoryKind(NamedTuple):
+    """What a repository is.
+
+    Args:
+        format: `DOCKER` for images.
+        is_standard: it has images of its own. A remote one asks another registry for what it has not got, a
+            virtual one those that it names.
+    """
+
+    format: str
+    is_standard: bool
 
 
 class GoogleCloud(GoogleClient):
@@ -138,22 +154,24 @@ class GoogleCloud(GoogleClient):
         )
         return policy.spec.rules
 
-    async def repository_format(self, resource: str) -> str:
+    async def repository_kind(self, resource: str) -> RepositoryKind:
         found = await self.read(
             "GetRepository",
             resource,
             lambda: self.registry.get_repository(name=resource, **self.reading),
         )
-        return str(found.format_.name)
+        return _kind_of(found)
 
-    async def docker_repositories(self, project: str, location: str) -> list[str]:
+    async def docker_repositories(self, project: str, location: str) -> dict[str, RepositoryKind]:
+        """The repositories for images, by name."""
         parent = f"projects/{project}/locations/{location}"
 
-        async def names() -> list[str]:
+        async def kinds() -> dict[str, RepositoryKind]:
             pages = await self.registry.list_repositories(parent=parent, **self.reading)
-            return [found.name.rsplit("/", 1)[-1] async for found in pages if found.format_.name == "DOCKER"]
+            every = {found.name.rsplit("/", 1)[-1]: _kind_of(found) async for found in pages}
+            return {name: kind for name, kind in every.items() if kind.format == "DOCKER"}
 
-        return await self.read("ListRepositories", parent, names)
+        return await self.read("ListRepositories", parent, kinds)
 
     async def docker_repositories_everywhere(self, project: str) -> list[tuple[str, str]]:
         """The repositories for images of a project, each as its location and its name.
@@ -344,6 +362,10 @@ class GoogleCloud(GoogleClient):
                 lambda: self.iam.disable_service_account_key(request=disable, timeout=CHANGE_SECONDS),
                 silent=True,
             )
+
+
+def _kind_of(repository: Any) -> RepositoryKind:
+    return RepositoryKind(str(repository.format_.name), str(repository.mode.name) not in _OF_OTHERS)
 
 
 def id_of(key: Any) -> str:

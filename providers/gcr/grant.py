@@ -283,7 +283,7 @@ class Grant(Resource[Role]):
         if "/repositories/" not in resource:
             return False
         try:
-            await self._session.cloud.repository_format(resource)
+            await self._session.cloud.repository_kind(resource)
         except GoogleApiError as error:
             return not error.missing
         return True

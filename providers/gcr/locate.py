@@ -234,7 +234,7 @@ class _Search:
     async def _repositories(self, project: str) -> list[str]:
         """The repositories for images in a project; if no list is allowed, the one in the secret's name."""
         try:
-            return await self._facts.repositories(project, self._location)()
+            return [*await self._facts.repositories(project, self._location)()]
         except GoogleApiError as error:
             if not error.not_shown:
                 raise

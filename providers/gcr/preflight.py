@@ -139,23 +139,23 @@ class GcrPreflight:
     async def _check_repository(self) -> PreflightFindings:
         target = self._target
         try:
-            kind = await self._facts.repository_format(target.repository_resource)()
+            kind = await self._facts.repository_kind(target.repository_resource)()
         except GoogleApiError as error:
             if error.missing:
                 missing = await self._missing_repository()
                 return PreflightFindings([missing] if missing else [])
             self._is_disabled(error)
             return PreflightFindings()
-        if kind != "DOCKER":
-            return PreflightFindings([messages.repository_not_for_images(target.repository, kind)])
+        if kind.format != "DOCKER":
+            return PreflightFindings([messages.repository_not_for_images(target.repository, kind.format)])
         return PreflightFindings()
 
     async def _missing_repository(self) -> Problem | None:
         """The problem of a missing repository, with the nearest names; None if a list has it."""
         target = self._target
-        there = None
+        there: list[str] | None = None
         with contextlib.suppress(GoogleApiError):
-            there = await self._facts.repositories(target.project, target.location)()
+            there = [*await self._facts.repositories(target.project, target.location)()]
         if there and target.repository in there:
             return None  # the read that did not show it was of a lagging server
         if repository_of(target.host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import math
 import shlex
@@ -19,7 +20,6 @@ from bootstrap.plugin.step import PreflightFindings, Step
 from providers.gcr import messages, messages_keys, policy
 from providers.gcr.account_session import AccountSession
 from providers.gcr.auto_key import AutoKey
-from providers.gcr.cache import or_nothing
 from providers.gcr.errors import GoogleApiError
 from providers.gcr.grant import Grant
 from providers.gcr.key import Key
@@ -148,7 +148,7 @@ class GcrSession(AccountSession):
 
     async def _has_no_repository(self) -> bool:
         try:
-            await self.facts.repository_format(self.target.repository_resource)()
+            await self.facts.repository_kind(self.target.repository_resource)()
         except GoogleApiError as error:
             return error.missing
         return False
@@ -167,13 +167,18 @@ class GcrSession(AccountSession):
         target = self.target
         if target.image_path:
             return Probe(target.host, f"{target.path}/{target.image_path}", target.reference)
-        repository = target.repository
-        if not repository:
-            there = await or_nothing(self.facts.repositories(target.project, target.location)())
-            if not there:
-                return Probe(target.host)
-            return Probe(target.host, f"{target.path}{there[0]}/pullkey-probe")
-        return Probe(target.host, f"{target.path}/pullkey-probe")
+        # A remote or virtual repository would ask another registry for an image that cannot be there, and
+        # answer with what that one says.
+        if target.repository:
+            with contextlib.suppress(GoogleApiError):
+                if not (await self.facts.repository_kind(target.repository_resource)()).is_standard:
+                    return Probe(target.host)
+            return Probe(target.host, f"{target.path}/pullkey-probe")
+        with contextlib.suppress(GoogleApiError):
+            there = await self.facts.repositories(target.project, target.location)()
+            if own := next((name for name, kind in there.items() if kind.is_standard), ""):
+                return Probe(target.host, f"{target.path}{own}/pullkey-probe")
+        return Probe(target.host)
 
     async def image_reader(self) -> Credential | None:
         """The login's access token (Artifact Registry, "Configure authentication to Artifact Registry for

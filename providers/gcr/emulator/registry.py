@@ -19,6 +19,9 @@ The behaviour of the real registry, with sources:
 * A registry that answers on gcr.io honours Artifact Registry's permissions only: "automation that grants
   Cloud Storage permissions must be updated to grant Artifact Registry permissions" (Google, "Overview of
   gcr.io repositories"). `roles/storage.objectViewer` therefore pulls nothing here, on any host.
+* A remote repository asks the registry behind it for what it has not kept, and answers 502 with that one's
+  refusal ("Troubleshoot remote repositories"). Here that one is Docker Hub, which answers 401 for an image
+  that does not exist.
 * `/v2/` itself also accepts access tokens and JSON keys, as Basic or Bearer, without the token service.
 """
 
@@ -198,6 +201,12 @@ class ArtifactRegistryPolicy(RegistryPolicy):
         return self.refusal(404, "NAME_UNKNOWN", f'Failed to fetch "{image}" from request "{request.path}".')
 
     def unknown_manifest(self, request: web.Request, reference: str) -> Refusal | None:
+        path = self._resolve(request, request.path.removeprefix("/v2/").partition("/manifests/")[0])
+        there = self._state.repository(path.project_id, path.location, path.repository_id)
+        if there is not None and there.is_remote:
+            upstream = f"https://registry-1.docker.io/v2/{path.image}/manifests/{reference}"
+            message = f"Received invalid http status code 401 from external repository; url={upstream}."
+            return self.refusal(502, "UNKNOWN", message)
         message = f'Failed to fetch "{reference}" from request "{request.path}".'
         return self.refusal(404, "MANIFEST_UNKNOWN", message)
 

@@ -175,6 +175,11 @@ class Repository:
     """What else it shows, as Artifact Registry's JSON has it: `description`, `labels`, `mode`."""
 
     @property
+    def is_remote(self) -> bool:
+        """Whether another registry has its images, save for those that it has kept."""
+        return self.details.get("mode") == "REMOTE_REPOSITORY"
+
+    @property
     def name(self) -> str:
         return f"projects/{self.project_id}/locations/{self.location}/repositories/{self.id}"
 
