@@ -9,7 +9,6 @@ import pytest
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.journal import Journal
-from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.recovery import Recovery
 from bootstrap.engine.removal_entry import OFFBOARD, as_intent
 from bootstrap.engine.reporter import quiet
@@ -17,6 +16,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.key_ref import KeyRef, supplied_id
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import EngineStep
 from providers.private import provider
 from tests.harness.virtual_time import Play
 
@@ -75,7 +75,7 @@ def test_the_next_run_does_not_report_it_as_left_over(tmp_path: Path, play: Play
         if killed == "in an offboarding":
             journal.about_to(OFFBOARD, as_intent(OLD))
         else:
-            journal.about_to(RETIRE, {"key_id": OLD.link.key_id, "grace": 0.0})
+            journal.about_to(EngineStep.RETIRE, {"key_id": OLD.link.key_id, "grace": 0.0})
         recovery = play(clear_up(journal))
         assert (recovery.left_over, recovery.undone) == ([], [])
         kept = journal.left_behind()

@@ -15,13 +15,14 @@ from bootstrap.engine.audit_sinks import AuditFile, Sink
 from bootstrap.model import clock
 from bootstrap.model.change import Audit, Change
 from bootstrap.model.text import one_line
+from bootstrap.plugin.step import EngineStep
 
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
 
 _LONGEST = 1_000
 # The steps of a run or an offboarding that change Akka, as the user who is logged in there.
-_IN_AKKA = frozenset({"handoff", "reference", "secret"})
+_IN_AKKA = frozenset({EngineStep.HANDOFF, "reference", "secret"})
 
 
 def about(provider: str, registry: str, scope: AkkaScope, secret_name: str) -> dict[str, Any]:

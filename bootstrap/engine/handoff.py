@@ -26,9 +26,8 @@ from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.recorded_key import key_in_record, usable_key
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
+from bootstrap.plugin.step import Done, EngineStep, Intent, Script, State, Step, StepStatus
 
-HANDOFF = "handoff"
 # How far a registration has come, in the journal:
 ASKED = "asked"
 """`add-credentials` was about to be called."""
@@ -61,8 +60,8 @@ class _Answer(Enum):
 class HandoffStep(Step):
     """Registers the credential with Akka and reads it back."""
 
-    name = HANDOFF
-    after = ("handshake",)
+    name = EngineStep.HANDOFF
+    after = (EngineStep.HANDSHAKE,)
 
     def __init__(
         self,

@@ -21,10 +21,7 @@ from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Intent, Script, State, Step, StepStatus
-
-CLEAR = "clear"
-RETIRE = "retire"
+from bootstrap.plugin.step import Done, EngineStep, Intent, Script, State, Step, StepStatus
 
 
 class OthersHold(Protocol):
@@ -72,7 +69,7 @@ class DeleteReplacedKey(_ReplacedKeyStep):
     be replaced.
     """
 
-    name = CLEAR
+    name = EngineStep.CLEAR
 
     def __init__(
         self,
@@ -164,8 +161,8 @@ class RetireReplacedKey(_ReplacedKeyStep):
     the command that deletes it.
     """
 
-    name = RETIRE
-    after = ("handoff",)
+    name = EngineStep.RETIRE
+    after = (EngineStep.HANDOFF,)
 
     def __init__(
         self,

@@ -12,9 +12,7 @@ from bootstrap.model.key_facts import KeyFacts
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import confirm_unlisted
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Script, State, Step, StepStatus
-
-LOST = "lost"
+from bootstrap.plugin.step import Done, EngineStep, Script, State, Step, StepStatus
 
 
 async def still_lost(keys: Sequence[KeyFacts], context: RunContext) -> list[KeyFacts] | None:
@@ -51,7 +49,7 @@ class DeleteLostKeys(Step):
     What a journal of this machine names is `recovery`'s. It never fails the run: Akka holds none of them.
     """
 
-    name = LOST
+    name = EngineStep.LOST
     quiet = True
 
     def __init__(self, session: Session, context: RunContext) -> None:

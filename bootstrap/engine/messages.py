@@ -23,7 +23,7 @@ from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.pull import Probe, PullAttempt
 from bootstrap.model.text import listed, one_line
 from bootstrap.plugin.recorded_key import SECRETLESS
-from bootstrap.plugin.step import Notice, StepRole
+from bootstrap.plugin.step import EngineStep, Notice, StepRole
 from bootstrap.registry import code_of, first_word, fix
 
 # -- permissions ---------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def registry_unreachable(attempt: PullAttempt) -> Problem:
         ProblemKind.SETUP,
         f"The registry cannot be reached: {attempt.detail}",
         f"{fix(attempt)} {then}",
-        step="handshake",
+        step=EngineStep.HANDSHAKE,
         code=code_of(attempt),
     )
 
@@ -59,7 +59,7 @@ def registry_unreachable_for_now(attempt: PullAttempt) -> Notice:
 
 def registry_refuses(attempt: PullAttempt) -> Problem:
     return Problem(
-        ProblemKind.SETUP, first_word(attempt), fix(attempt), step="handshake", code=code_of(attempt)
+        ProblemKind.SETUP, first_word(attempt), fix(attempt), step=EngineStep.HANDSHAKE, code=code_of(attempt)
     )
 
 
@@ -79,7 +79,7 @@ def image_not_found(probe: Probe, near: str) -> Problem:
         ProblemKind.SETUP,
         f"There is no image {probe.host}/{probe.image}",
         f"{near} Check its name and tag; or name none: the key is then verified without an image".lstrip(),
-        step="handshake",
+        step=EngineStep.HANDSHAKE,
         code=Code.IMAGE_NOT_FOUND,
     )
 
@@ -173,7 +173,7 @@ def record_of_another_registry(held: HeldCredential, registry: str) -> Problem:
         ProblemKind.QUESTION,
         f"Akka's credential {held.name} is for another registry, {registry}",
         "Pass another --secret-name, or --replace to overwrite it",
-        step="handoff",
+        step=EngineStep.HANDOFF,
         code=Code.CREDENTIAL_OTHER_REGISTRY,
     )
 

@@ -30,7 +30,7 @@ from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.observe import Absent, Present, confirm_absent
 from bootstrap.plugin.recorded_key import usable_key
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepRole, StepStatus
+from bootstrap.plugin.step import EngineStep, Notice, PreflightFindings, State, Step, StepRole, StepStatus
 from bootstrap.registry import (
     Challenge,
     failure,
@@ -160,7 +160,7 @@ class Preflight:
         findings.problems += permission_problems(steps, statuses, missing, who, self._session.role_with)
         if statuses[StepRole.KEY].state is not State.DONE:
             findings.problems += key_problems(self._session)
-        if not problems and statuses["handoff"].state is not State.DONE:
+        if not problems and statuses[EngineStep.HANDOFF].state is not State.DONE:
             findings.add(await self.record_findings(checks=checks))
         if not (findings.problems or checks):
             findings.notices += self._warnings(steps, statuses)
@@ -229,7 +229,7 @@ class Preflight:
         if attempt.verdict in (Verdict.PULLS, Verdict.UNREACHABLE, Verdict.RATE_LIMITED):
             return []
         error = await why_it_does_not_pull(attempt, probe, challenge, supplied, self._session, context)
-        return [problem_of(error, step="handshake")]
+        return [problem_of(error, step=EngineStep.HANDSHAKE)]
 
     def _warnings(self, steps: Sequence[Step], statuses: Mapping[str, StepStatus]) -> list[Notice]:
         """Warnings of permissions beyond a puller's needs and of long-lived keys (not for a rotation)."""

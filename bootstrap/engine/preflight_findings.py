@@ -14,7 +14,7 @@ from bootstrap.model.server import same_registry
 from bootstrap.plugin.provider import missing_permission
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Notice, PreflightFindings, State, Step, StepStatus
+from bootstrap.plugin.step import EngineStep, Notice, PreflightFindings, State, Step, StepStatus
 from bootstrap.registry import Challenge
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ def about_registry(
     answered: Challenge | PullAttempt, statuses: Mapping[str, StepStatus], *, wait: bool
 ) -> PreflightFindings:
     """The findings on the registry's first answer."""
-    if isinstance(answered, Challenge) or statuses["handshake"].state is State.DONE:
+    if isinstance(answered, Challenge) or statuses[EngineStep.HANDSHAKE].state is State.DONE:
         return PreflightFindings()
     if answered.verdict is Verdict.UNREACHABLE:
         # It may be transient: the verification tries again.

@@ -12,7 +12,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Script, State, Step, StepRole, StepStatus
+from bootstrap.plugin.step import Done, EngineStep, Script, State, Step, StepRole, StepStatus
 from bootstrap.registry import FOR_SUPPLIED_PASSWORD, Challenge, Patience, failure, nearest_image, verify_pull
 
 _NEAREST_SECONDS = 10.0
@@ -55,7 +55,7 @@ async def why_it_does_not_pull(
 class HandshakeStep(Step):
     """Verifies that the new credential pulls, before it is registered with Akka."""
 
-    name = "handshake"
+    name = EngineStep.HANDSHAKE
     after = (StepRole.IDENTITY, StepRole.GRANT, StepRole.KEY)
     changes = False
 

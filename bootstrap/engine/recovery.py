@@ -15,10 +15,8 @@ from bootstrap.akka.records import Record as AkkaRecord
 from bootstrap.akka.records import all_records, keys_of
 from bootstrap.akka.runner import is_transient
 from bootstrap.engine import messages, messages_journal
-from bootstrap.engine.handoff import ACCEPTED, ASKED, HANDOFF, REFUSED
+from bootstrap.engine.handoff import ACCEPTED, ASKED, REFUSED
 from bootstrap.engine.journal import Entry, Journal, Record
-from bootstrap.engine.key_retirement import CLEAR, RETIRE
-from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import registered_record
 from bootstrap.engine.removal_entry import OFFBOARD, is_shown, is_shown_cut, record_in
@@ -32,7 +30,7 @@ from bootstrap.model.text import one_line
 from bootstrap.plugin.observe import confirm_absent, read_settled
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Step, StepRole, StillThere
+from bootstrap.plugin.step import EngineStep, Step, StepRole, StillThere
 
 
 class RemoveReplaced(Protocol):
@@ -133,17 +131,21 @@ class Recovery:
                     await self._remove_key(by_name[StepRole.KEY], entry, in_use)
                 else:
                     self._journal.drop(entry)
-            elif entry.step == CLEAR and key_id in keys_of([*records, *([held] if held else [])]):
+            elif entry.step == EngineStep.CLEAR and key_id in keys_of([*records, *([held] if held else [])]):
                 self._journal.drop(entry)  # a rotation of that record deletes it
             elif (
-                entry.step in (CLEAR, RETIRE)
+                entry.step in (EngineStep.CLEAR, EngineStep.RETIRE)
                 and key_id
                 and await self._may_still_hold(key_id, held, may_hold)
             ):
                 self._hold_back(entry, {})
             elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(record_in(entry), held):
                 await self._keep_shown(entry)
-            elif entry.step in (CLEAR, RETIRE, OFFBOARD) and key_id and key_id != removing:
+            elif (
+                entry.step in (EngineStep.CLEAR, EngineStep.RETIRE, OFFBOARD)
+                and key_id
+                and key_id != removing
+            ):
                 await self._retire(key_id, entry, held, records, unread)
             elif entry.step == OFFBOARD and key_id == removing:
                 continue  # this run continues it; keep the entry in case it is killed too
@@ -160,7 +162,7 @@ class Recovery:
             ForeignJournal: it does not.
             PullkeyError: a step is not known, so what it may have created would be forgotten.
         """
-        known = {*by_name, *StepRole, HANDOFF, RETIRE, OFFBOARD, CLEAR, LOST}
+        known = {*by_name, *StepRole, *EngineStep, OFFBOARD}
         if unknown := [entry.step for entry in lost.entries if entry.step not in known]:
             what = f"a step, {one_line(unknown[0])!a},"
             raise messages_journal.journal_of_another_version(self._journal.path, what, lost.command)
@@ -299,7 +301,7 @@ class Recovery:
             left, key_id = entry.left_over, str(entry.known["key_id"])
             if unread or (own is not None and _may_show(own, key_id)):
                 continue
-            others = self._holders(records, replaced=entry.step in (CLEAR, OFFBOARD))
+            others = self._holders(records, replaced=entry.step in (EngineStep.CLEAR, OFFBOARD))
             entry.leave()
             try:
                 if holder := others.get(key_id):
@@ -440,7 +442,7 @@ class Recovery:
 
 def _handed_off(entry: Entry) -> Mapping[str, Any]:
     """The intent of the registration, from the entry of a handoff or of a key that was held back; else {}."""
-    if entry.step == HANDOFF and entry.known.get("key_id"):
+    if entry.step == EngineStep.HANDOFF and entry.known.get("key_id"):
         return entry.known
     found: Mapping[str, Any] = entry.intent.get("handed_off", {}) if entry.step == StepRole.KEY else {}
     return found

@@ -15,8 +15,7 @@ from bootstrap.akka.records import keys_of, keys_of_links
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry, Record
-from bootstrap.engine.key_retirement import RETIRE
-from bootstrap.engine.lost_keys import LOST, DeleteLostKeys
+from bootstrap.engine.lost_keys import DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.recovery import Recovery, left_overs_of
 from bootstrap.engine.removal_entry import OFFBOARD, as_intent
@@ -32,7 +31,7 @@ from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import State, Step, StepRole, StepStatus
+from bootstrap.plugin.step import EngineStep, State, Step, StepRole, StepStatus
 from bootstrap.registry import Patience
 
 _SIGNALS_SECONDS = 0.01
@@ -74,7 +73,7 @@ class Run(TargetOperation):
         if self._all_done:
             return []
         if self._step_runner is not None and self._step_runner.only_retirement_left:
-            return [f"Not done: {step.title}" for step in self.steps if step.name == RETIRE]
+            return [f"Not done: {step.title}" for step in self.steps if step.name == EngineStep.RETIRE]
         return self._changes.unfinished()
 
     async def _perform(self, *, recovered: bool) -> None:
@@ -85,9 +84,9 @@ class Run(TargetOperation):
         self._show_steps(statuses)
         pending = [step for step in self.steps if statuses[step.name].state is not State.DONE]
         planned = self.options.as_planned
-        if planned is not None and LOST not in planned.steps:
+        if planned is not None and EngineStep.LOST not in planned.steps:
             # A run may have turned out to be lost since; the next one deletes its keys.
-            pending = [step for step in pending if step.name != LOST]
+            pending = [step for step in pending if step.name != EngineStep.LOST]
         if self.result.public and pending and not recovered and not self.options.anyway:
             self.result.result = "unneeded"
             return

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from bootstrap.engine import messages
-from bootstrap.engine.handoff import HANDOFF, HandoffStep
+from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry
 from bootstrap.engine.key_contract import check_created, made_known
-from bootstrap.engine.key_retirement import RETIRE, DeleteReplacedKey, RetireReplacedKey
-from bootstrap.engine.lost_keys import LOST
+from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
@@ -29,7 +28,7 @@ from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Step, StepRole
+from bootstrap.plugin.step import Done, EngineStep, Step, StepRole
 
 _GRACE_SECONDS = 15.0
 _OTHERS_SECONDS = 10.0
@@ -81,8 +80,10 @@ class StepRunner:
     @property
     def only_retirement_left(self) -> bool:
         """Whether Akka is seen to have the new key in place of another, so that nothing is rolled back."""
-        others = [one for name, one in self._finished.items() if name != RETIRE]
-        return {RETIRE, HANDOFF} <= self._finished.keys() and all(one.is_set() for one in others)
+        others = [one for name, one in self._finished.items() if name != EngineStep.RETIRE]
+        return {EngineStep.RETIRE, EngineStep.HANDOFF} <= self._finished.keys() and all(
+            one.is_set() for one in others
+        )
 
     async def do_all(self, pending: Sequence[Step]) -> None:
         """Do the pending steps.
@@ -99,7 +100,10 @@ class StepRunner:
 
         async def take(step: Step) -> None:
             # Deleting old keys may have to make room for the new one.
-            for name in (*step.after, *((LOST, self.clear.name) if step.name == StepRole.KEY else ())):
+            for name in (
+                *step.after,
+                *((EngineStep.LOST, self.clear.name) if step.name == StepRole.KEY else ()),
+            ):
                 if name in finished:
                     await _first(finished[name].wait(), halt.wait(), self._stop.wait())
             if halt.is_set() or self._stop.is_set():
@@ -115,7 +119,7 @@ class StepRunner:
                 raise
 
         for step in pending:
-            if step.name == RETIRE:
+            if step.name == EngineStep.RETIRE:
                 # After the handoff the old key must be retired, even if this run is killed before that.
                 self._changes.promise(step)
         tasks = [asyncio.create_task(take(step), name=step.name) for step in pending]

@@ -12,7 +12,6 @@ from bootstrap.engine import messages
 from bootstrap.engine.errors import AkkaHoldsNewKey
 from bootstrap.engine.handoff import ASKED, HandoffStep
 from bootstrap.engine.journal import Entry, Journal
-from bootstrap.engine.key_retirement import RETIRE
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import RunOptions
@@ -26,7 +25,7 @@ from bootstrap.plugin.context import RunContext, nothing_is_undone
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Step, StepRole, StillThere, UsedByOthers
+from bootstrap.plugin.step import Done, EngineStep, Step, StepRole, StillThere, UsedByOthers
 
 _UNDO_ALL_SECONDS = 60.0
 # For how long nobody else's key counts as seen: the time of the request that follows.
@@ -84,7 +83,7 @@ class Transaction:
         named |= {str(entry.known.get("key_id")) for entry in self._journal.entries}
         owned = {one.key_id for one in held.links if self._session.key.owns(one)}
         for key_id in sorted(owned - named):
-            entry = await asyncio.to_thread(self._journal.about_to, RETIRE, {"key_id": key_id})
+            entry = await asyncio.to_thread(self._journal.about_to, EngineStep.RETIRE, {"key_id": key_id})
             self._of_regions.append(entry)
 
     def leave_keys_of_regions(self) -> None:
@@ -94,7 +93,7 @@ class Transaction:
             left = LeftOver(messages.key_of_another_region(key_id), self._options.command)
             self._result.left_over.append(left)
             entry.leave(left)
-            self._context.audit(Change(RETIRE, left.what, "left over", key_id, self._result.who))
+            self._context.audit(Change(EngineStep.RETIRE, left.what, "left over", key_id, self._result.who))
         self._of_regions = []
 
     async def begin(self, step: Step) -> Entry:
@@ -186,7 +185,7 @@ class Transaction:
             deadline.settle()
         with_identity: list[tuple[Step, Entry]] = []
         for step, entry in reversed(self._entries):
-            if step.name == RETIRE:
+            if step.name == EngineStep.RETIRE:
                 continue  # a key that was to be retired is left to the next run, or is Akka's again
             if step in self._session.steps and step.name != StepRole.KEY:
                 kept = await self._undo_unless_used(step, entry)
@@ -321,7 +320,7 @@ class Transaction:
         Args:
             left_as: describes it, by its id.
         """
-        step, entry = self._promised.pop(RETIRE, (None, None))
+        step, entry = self._promised.pop(EngineStep.RETIRE, (None, None))
         if step is None or entry is None or self._session.key.supplied:
             return None
         left = left_as(str(entry.known.get("key_id")))

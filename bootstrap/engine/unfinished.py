@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootstrap.engine import messages_journal as messages
-from bootstrap.engine.handoff import HANDOFF
 from bootstrap.engine.journal import Entry, Journal, Record
-from bootstrap.engine.key_retirement import CLEAR, RETIRE
 from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.plugin.retry import read_twice
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import StepRole
+from bootstrap.plugin.step import EngineStep, StepRole
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,11 @@ async def still_left_over(session: Session, lost: Record) -> list[LeftOver]:
 
     async def is_settled(entry: Entry) -> bool:
         key_id = str(entry.known.get("key_id") or "")
-        if not key_id or entry.step == HANDOFF or key_id == in_use:
+        if not key_id or entry.step == EngineStep.HANDOFF or key_id == in_use:
             return bool(key_id) and key_id == in_use
-        return entry.step in (CLEAR, RETIRE, StepRole.KEY) and await _is_retired(session, key_id, entry)
+        return entry.step in (EngineStep.CLEAR, EngineStep.RETIRE, StepRole.KEY) and await _is_retired(
+            session, key_id, entry
+        )
 
     return [
         left

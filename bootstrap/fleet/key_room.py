@@ -11,13 +11,11 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from bootstrap.engine.key_retirement import CLEAR, RETIRE
-from bootstrap.engine.lost_keys import LOST
 from bootstrap.fleet import messages
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.model import clock
 from bootstrap.model.key_facts import KeyLimit
-from bootstrap.plugin.step import StepRole
+from bootstrap.plugin.step import EngineStep, StepRole
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -57,12 +55,12 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
         (one for one in sharing if one.action.changes and StepRole.KEY in one.steps), key=_urgency
     )
     for one in makers:
-        if CLEAR not in one.steps or _clears_anyway(one):
+        if EngineStep.CLEAR not in one.steps or _clears_anyway(one):
             if free < 1:
                 without.append(one)
                 continue
             free -= not _gives_back(one)
-        if not _gives_back(one) and RETIRE in one.steps:
+        if not _gives_back(one) and EngineStep.RETIRE in one.steps:
             comes.append(_now() + one.entry.keep_old)
     for one in without:
         _leave_out(one, limit, len(there), min(comes, default=None))
@@ -83,7 +81,7 @@ def _urgency(one: Planned) -> tuple[bool, dt.datetime, dt.datetime, int]:
 
 def _clears_anyway(one: Planned) -> bool:
     """Whether the key that its current one replaced is deleted even if it gets no new key."""
-    if CLEAR not in one.steps or not one.action.changes:
+    if EngineStep.CLEAR not in one.steps or not one.action.changes:
         return False
     return StepRole.KEY not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
 
@@ -92,7 +90,7 @@ def _gives_back(one: Planned) -> bool:
     """Whether the key that is replaced is deleted in the same run."""
     link = one.held.link if one.held else None
     return (
-        RETIRE in one.steps
+        EngineStep.RETIRE in one.steps
         and not one.entry.keep_old
         and link is not None
         and link.key_id in (one.keys or ())
@@ -110,7 +108,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         ]
         one.postponed = True
         if _clears_anyway(one):
-            one.steps = {CLEAR: one.steps[CLEAR]}
+            one.steps = {EngineStep.CLEAR: one.steps[EngineStep.CLEAR]}
         else:
             one.action, one.steps = Action.POSTPONED, {}
         return
@@ -165,7 +163,7 @@ def _takes(one: Planned) -> bool:
 
 def _deleted_first(one: Planned) -> int:
     """How many keys its run deletes before it creates one."""
-    return (CLEAR in one.steps) + (len(one.lost) if LOST in one.steps else 0)
+    return (EngineStep.CLEAR in one.steps) + (len(one.lost) if EngineStep.LOST in one.steps else 0)
 
 
 def _frees(one: Planned) -> int:

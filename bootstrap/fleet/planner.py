@@ -13,9 +13,7 @@ from typing import Any
 
 from bootstrap.engine.due import due_by_policy
 from bootstrap.engine.journal import Record
-from bootstrap.engine.key_retirement import CLEAR
 from bootstrap.engine.locate import LocatedCredential, find, known
-from bootstrap.engine.lost_keys import LOST
 from bootstrap.engine.remains import remains
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.result import Result
@@ -31,7 +29,7 @@ from bootstrap.model.text import sentence
 from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.plugin.recorded_key import key_in_record
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import State, StepRole
+from bootstrap.plugin.step import EngineStep, State, StepRole
 from bootstrap.plugin.unavailable import Unavailable
 
 RECOVERY = "recovery"
@@ -119,7 +117,7 @@ class Planned:
     @property
     def mark(self) -> Mapping[str, Any]:
         """What a saved plan compares: two plans of a target with the same mark are the same."""
-        steps = sorted({*self.steps} - {LOST})  # whether a run was lost shows late
+        steps = sorted({*self.steps} - {EngineStep.LOST})  # whether a run was lost shows late
         return {"action": str(self.action), "steps": steps, "email": self.email}
 
     def block(self, *problems: Problem, exit_code: ExitCode = ExitCode.REFUSED) -> None:
@@ -247,7 +245,8 @@ class Planner:
         details = [
             f"{name}: {one.seen.detail}" if name != StepRole.KEY else one.seen.detail
             for name, one in pending.items()
-            if name not in ("handshake", "handoff", "retire") or StepRole.KEY not in pending
+            if name not in (EngineStep.HANDSHAKE, EngineStep.HANDOFF, EngineStep.RETIRE)
+            or StepRole.KEY not in pending
         ]
         if not pending and earlier.what:
             found.action, found.reasons = Action.REPAIR, [earlier.what]
@@ -257,7 +256,7 @@ class Planner:
             found.action, found.reasons = Action.CREATE, [f"Akka has no credential named {entry.secret_name}"]
         elif (record := await key_in_record(session, held))[0] is None and not held.empty:
             found.action, found.reasons = Action.REPLACE, [record[1]]
-        elif why or set(pending) <= {CLEAR, LOST}:
+        elif why or set(pending) <= {EngineStep.CLEAR, EngineStep.LOST}:
             found.action, found.reasons = Action.ROTATE, [why] if why else details
             found.drift = [one for one in details if one.startswith(StepRole.GRANT)] if why else []
         else:
@@ -275,7 +274,7 @@ class Planner:
         try:
             keys = await session.key.list_counted()
             records = await self._workspace.akka(entry).credentials() if keys is not None else []
-            lost = await session.key.lost_keys() if LOST in found.steps else []
+            lost = await session.key.lost_keys() if EngineStep.LOST in found.steps else []
         except PullkeyError:
             return  # the run itself reports the error
         if keys is None:

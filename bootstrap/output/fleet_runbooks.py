@@ -21,10 +21,10 @@ from bootstrap.model.text import one_line
 from bootstrap.output.runbook import as_bash, as_markdown
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.session import Session
-from bootstrap.plugin.step import Done, Script, Step, StepRole, StepStatus
+from bootstrap.plugin.step import Done, EngineStep, Script, Step, StepRole, StepStatus
 
 # Steps that belong to one target even if their commands look the same: only the shell knows their values.
-_OF_ONE = (StepRole.KEY, "handshake", "handoff")
+_OF_ONE = (StepRole.KEY, EngineStep.HANDSHAKE, EngineStep.HANDOFF)
 
 _MOST_OTHERS = 8
 """How many of the others are named: one application may serve thousands of targets."""

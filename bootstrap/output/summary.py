@@ -14,7 +14,7 @@ from bootstrap.model.tense import done as done_title
 from bootstrap.output import messages_summary as messages
 from bootstrap.output.commands import by_hand
 from bootstrap.output.terminal import say, say_command, styled, width_of
-from bootstrap.plugin.step import State
+from bootstrap.plugin.step import EngineStep, State
 
 if TYPE_CHECKING:
     from bootstrap.engine.locate import LocatedCredential
@@ -114,7 +114,7 @@ def _print_done(outcome: Result, run: TargetOperation, name: str, where: str) ->
         _detail(messages.verified_before(outcome.verified))
     elif outcome.not_verified:
         _detail(messages.not_verified_by_pull(outcome.not_verified))
-    elif "handshake" not in outcome.steps or outcome.steps["handshake"].result != "skipped":
+    elif EngineStep.HANDSHAKE not in outcome.steps or outcome.steps[EngineStep.HANDSHAKE].result != "skipped":
         # Only other steps were missing.
         _detail(messages.KEY_ALREADY_HELD)
     else:

@@ -33,6 +33,16 @@ class StepRole(StrEnum):
     KEY = "key"  # creates the secret that Akka is given, or takes over the user's
 
 
+class EngineStep(StrEnum):
+    """The name of a step that is pullkey's own, beside those of the provider."""
+
+    LOST = "lost"  # deletes the keys of runs that were killed on other machines
+    CLEAR = "clear"  # deletes an earlier replaced key
+    HANDSHAKE = "handshake"  # verifies that the key pulls
+    HANDOFF = "handoff"  # registers the key in Akka
+    RETIRE = "retire"  # disables or deletes the replaced key
+
+
 class State(StrEnum):
     """Whether a step still has to be done."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bootstrap.plugin.quota import REMOVAL, Charge, Quota
-from bootstrap.plugin.step import StepRole
+from bootstrap.plugin.step import EngineStep, StepRole
 
 GRAPH = Quota(
     "Microsoft Graph",
@@ -56,7 +56,7 @@ def charges(subscription: str, identity: str, *, token: bool) -> Sequence[Charge
         Charge(
             GRAPH,
             "the tenant",
-            each={StepRole.KEY: 1, "clear": 1, REMOVAL: 1},
+            each={StepRole.KEY: 1, EngineStep.CLEAR: 1, REMOVAL: 1},
             shared={StepRole.IDENTITY: 2},
             shared_by=identity,
         ),

@@ -9,7 +9,7 @@ from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFaile
 from bootstrap.model.pull import PullAttempt
 from bootstrap.model.text import one_line
 from bootstrap.plugin.registry import code_of
-from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
+from bootstrap.plugin.step import EngineStep, Intent, Notice, StepRole, StillThere
 from providers.docker_hub import scripts
 from providers.docker_hub.errors import HubApiError, LoginMissing
 from providers.docker_hub.target import TOKENS_PAGE, DockerHubTarget
@@ -105,7 +105,7 @@ def image_not_found(repository: str, reference: str, near: str) -> Problem:
         ProblemKind.SETUP,
         f"There is no image docker.io/{repository}:{reference}",
         f"{near} Check its name and tag".lstrip(),
-        step="handshake",
+        step=EngineStep.HANDSHAKE,
         code=Code.IMAGE_NOT_FOUND,
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bootstrap.plugin.quota import ALWAYS, REMOVAL, Charge, Quota
-from bootstrap.plugin.step import StepRole
+from bootstrap.plugin.step import EngineStep, StepRole
 
 IAM = Quota(
     "Google IAM",
@@ -57,7 +57,7 @@ def charges(project: str, account: str, account_project: str, *, on_project: boo
         Charge(
             IAM,
             f"project {account_project}",
-            each={StepRole.KEY: 1, "retire": 1, "clear": 1, "lost": 1, REMOVAL: 1},
+            each={StepRole.KEY: 1, EngineStep.RETIRE: 1, EngineStep.CLEAR: 1, EngineStep.LOST: 1, REMOVAL: 1},
             shared={StepRole.IDENTITY: 1},
             shared_by=account,
         ),

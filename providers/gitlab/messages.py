@@ -6,7 +6,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import Problem, ProblemKind, StepFailed
 from bootstrap.model.text import one_line
 from bootstrap.plugin.errors import ApiError, refused
-from bootstrap.plugin.step import Intent, Notice, StepRole, StillThere
+from bootstrap.plugin.step import EngineStep, Intent, Notice, StepRole, StillThere
 from providers.gitlab import scripts
 from providers.gitlab.address import host_of_instance
 from providers.gitlab.errors import GitlabApiError
@@ -80,7 +80,7 @@ def image_not_found(image: str, near: str) -> Problem:
         ProblemKind.SETUP,
         f"There is no image {image}",
         f"{near} Check its name and tag".lstrip(),
-        step="handshake",
+        step=EngineStep.HANDSHAKE,
         code=Code.IMAGE_NOT_FOUND,
     )
 

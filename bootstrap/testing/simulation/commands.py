@@ -11,7 +11,6 @@ from typing import Any
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.assembly import Assembly, OpenedTarget
-from bootstrap.engine.handoff import HANDOFF
 from bootstrap.engine.locate import find, named
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.reporter import quiet
@@ -23,6 +22,7 @@ from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError, exit_code_of_many
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.context import RunContext
+from bootstrap.plugin.step import EngineStep
 from bootstrap.testing.simulation.akka import OWNER, PROJECT
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.file_commands import FileCommand
@@ -76,7 +76,7 @@ class CommandRun:
         def says(change: Change) -> None:
             self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
             self.ended.says.append(change)
-            if change.step == HANDOFF and change.outcome == "done":
+            if change.step == EngineStep.HANDOFF and change.outcome == "done":
                 self.ended.registered.add(secret_name)
                 self.ended.key_ids.add(change.key_id)
 
