@@ -12,7 +12,7 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
 from bootstrap.testing.harness.world import World
-from providers.harbor.emulator.seed import HOST, PASSWORD, pull_from
+from providers.harbor.emulator.seed import HOST, PASSWORD, USER, pull_from
 from providers.harbor.errors import HarborApiError
 from providers.harbor.login import Login
 from providers.harbor.messages_login import login_failed
@@ -237,6 +237,32 @@ def test_several_projects_take_an_account_of_the_system(harbor: World) -> None:
     assert sorted(one["namespace"] for one in new.permissions) == ["press", "shop"]
     assert later(harbor, "offboard", name, **user).code == 0
     assert our_robots(harbor) == []
+
+
+@pytest.mark.parametrize(
+    ("login", "place"),
+    [
+        (("--user", "admin"), f"{HOST}/press, {HOST}/shop"),
+        (("--user", "admin", "--level", "system"), f"{HOST}/press, {HOST}/shop"),
+        ((), "whose projects Harbor does not show to this login"),
+    ],
+    ids=["project", "system", "403"],
+)
+def test_projects_whose_name_in_akka_is_that_of_other_ones_are_refused(
+    harbor: World, login: tuple[str, ...], place: str
+) -> None:
+    """`shop,press` and `shop-press` have one name in Akka, whose record does not contain the projects."""
+    state_of(harbor).add_project("shop-press", {USER: "projectAdmin"})
+    harbor.extra |= {"PULLKEY_HARBOR_IMAGE": ""}
+    assert onboard(harbor, "--project", "shop,press", "--user", "admin").code == 0
+    before = shown(harbor)
+
+    done = onboard(harbor, "--project", "shop-press", *login)
+
+    assert done.code == 3, done.text
+    assert place in done.err
+    assert "--secret-name" in done.err
+    assert shown(harbor) == before
 
 
 def test_an_account_of_the_system_takes_a_system_administrator(harbor: World) -> None:

@@ -158,6 +158,10 @@ SHOWN_DISABLED = "Harbor shows the robot account as disabled."
 SHOWN_EXPIRED = "Harbor shows the robot account as expired: the clock of one of the two may be wrong."
 
 
+def of_projects_not_shown(host: str, key_id: str) -> str:
+    return f"{host}, by robot account {key_id}, whose projects Harbor does not show to this login"
+
+
 def shown_with_other_name(name: str) -> str:
     return f"Harbor's prefix of robot accounts has changed: this one is named {name} now."
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
-from bootstrap.model.errors import StepFailed
+from bootstrap.model.errors import PullkeyError, StepFailed
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.text import one_line
+from bootstrap.plugin.cache import AsyncOnceByKey
 from bootstrap.plugin.errors import ApiError, as_sentence
 from bootstrap.plugin.key_resource import KeyResource
 from bootstrap.plugin.retry import Delay
@@ -48,6 +50,7 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         self._harbor = harbor
         self._projects = target.projects
         self._recorded_name = ""
+        self._of_records = AsyncOnceByKey(lambda _: True)
 
     @property
     def can_disable(self) -> bool:  # type: ignore[override]
@@ -85,6 +88,32 @@ class RobotAccount(KeyResource[Robot, NewRobot]):
         return ""
 
     # -- which key a record of Akka's names ------------------------------------------------------------------
+
+    async def key_of(self, record: HeldCredential) -> KeyRef | None:
+        """`a,b-c` and `a-b,c` have one name in Akka, and the record of a robot account of the system does not
+        contain its projects: the account is read by its id.
+        """
+        link = await super().key_of(record)
+        if link is None or self._target.level != "system" or not self._target.projects:
+            return link
+        try:
+            projects = await self.projects_of(link)
+        except (HarborApiError, PullkeyError):
+            return link
+        return None if self._target.is_apart_from(projects) else link
+
+    async def projects_of(self, link: KeyRef) -> tuple[str, ...]:
+        """The projects from which the robot account of a record pulls; () if it was deleted, and without a
+        login.
+
+        Raises:
+            HarborApiError, PullkeyError: it is not shown to this login, or not now.
+        """
+        parts = parts_of(link.key_id)
+        if parts is None or not await self._harbor.may_look():
+            return ()
+        found = await self._of_records.of(link.key_id, lambda: self._harbor.robot(parts[0]))()
+        return found.projects if found is not None and found.key_id == link.key_id else ()
 
     def owns(self, link: KeyRef) -> bool:
         # Akka may have cut a long e-mail, at the end of its domain.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
@@ -64,15 +65,19 @@ class HarborSession(Session):
         return self.target.server
 
     async def other_place(self, held: HeldCredential) -> str:
-        """`my.app` and `my-app` have one name in Akka. The projects of a robot account of the system are
-        not in its record.
+        """`my.app` and `my-app` have one name in Akka, and so have `a,b-c` and `a-b,c`. The projects of a
+        robot account of the system are read by its id; where that is not possible, it is another place.
         """
         try:
             found = HarborTarget.held(held, {})
         except PullkeyError:
             return ""
-        own = self.target.projects
-        return found.label if found.projects and own and not {*found.projects} & {*own} else ""
+        if not found.projects and held.link is not None:
+            try:
+                found = replace(found, projects=await self._robot.projects_of(held.link))
+            except (HarborApiError, PullkeyError):
+                return messages.of_projects_not_shown(found.host, held.link.key_id)
+        return found.label if self.target.is_apart_from(found.projects) else ""
 
     async def username(self) -> str | None:
         return None  # each robot account has its own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,6 +157,10 @@ class HarborTarget(Target):
     @property
     def server(self) -> str:
         return f"https://{self.host}/v1/"
+
+    def is_apart_from(self, projects: Sequence[str]) -> bool:
+        """Whether none of these projects is one of its own. Not if one of the two is not known."""
+        return bool(projects and self.projects) and not {"*", *self.projects} & {*projects}
 
     @property
     def domain(self) -> str:
