@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bootstrap.akka.scope import AkkaScope
-from bootstrap.engine.journal import Journal
+from bootstrap.engine.journal import OFFBOARD, Journal
 from bootstrap.engine.recovery import Recovery
-from bootstrap.engine.removal_entry import OFFBOARD, as_intent
+from bootstrap.engine.removal_entry import as_intent
 from bootstrap.engine.reporter import quiet
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.deadline import Deadline

@@ -31,7 +31,7 @@ from bootstrap.model.errors import LeftOver, PullkeyError
 if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
 
-REMOVAL = "offboard"
+OFFBOARD = "offboard"
 """The `step` of an entry of a removal (`removal_entry`)."""
 _DIGEST = "sha256"
 _FOLDER = "journal"
@@ -72,7 +72,7 @@ class Entry:
             TypeError, KeyError: it does not.
         """
         texts = [*self.known, *(one for left in self.left_over for one in (left.what, left.command))]
-        texts += vars(self.held).values() if self.step == REMOVAL else []
+        texts += vars(self.held).values() if self.step == OFFBOARD else []
         if not all(isinstance(one, str) for one in texts):
             raise TypeError
 

@@ -60,10 +60,6 @@ def holders_unread(project: str, command: str) -> HoldersUnread:
 # -- cloud resources -----------------------------------------------------------------------------------------
 
 
-def resources_not_ours() -> Removal:
-    return Removal(Disposition.KEEP, "its cloud resources", "it was not created by pullkey")
-
-
 def resources_not_found() -> StepFailed:
     return StepFailed("Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE)
 

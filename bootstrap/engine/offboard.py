@@ -14,12 +14,12 @@ from bootstrap.akka.record_match import is_another
 from bootstrap.akka.records import keys_in_use
 from bootstrap.engine import messages, messages_removal
 from bootstrap.engine.errors import KeyUnseen
-from bootstrap.engine.journal import Entry, Journal
+from bootstrap.engine.journal import OFFBOARD, Entry, Journal
 from bootstrap.engine.journal import Record as LostRun
 from bootstrap.engine.locate import LocatedCredential, find
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.recovery import left_overs_of
-from bootstrap.engine.removal_entry import OFFBOARD, as_intent, record_in
+from bootstrap.engine.removal_entry import as_intent
 from bootstrap.engine.removal_planner import RemovalPlanner
 from bootstrap.engine.reporter import Reporter, quiet
 from bootstrap.engine.result import RemovalResult, Result
@@ -283,9 +283,7 @@ async def remove_overwritten(
     """
     with journal.locked():
         journal.record = journal.left_behind()
-        entry = next(
-            (one for one in journal.entries if one.step == OFFBOARD and record_in(one) == held), None
-        )
+        entry = next((one for one in journal.entries if one.step == OFFBOARD and one.held == held), None)
         if entry is None:
             return [], []  # another run has cleaned up after it
         removed = await remove_replaced(held, context, akka, reporter, verified_pulls)

@@ -16,10 +16,10 @@ from bootstrap.akka.records import all_records, keys_of
 from bootstrap.akka.runner import is_transient
 from bootstrap.engine import messages, messages_journal
 from bootstrap.engine.handoff import ACCEPTED, ASKED, REFUSED
-from bootstrap.engine.journal import Entry, Journal, Record
+from bootstrap.engine.journal import OFFBOARD, Entry, Journal, Record
 from bootstrap.engine.pull_check import is_seen_to_work
 from bootstrap.engine.record_comparison import registered_record
-from bootstrap.engine.removal_entry import OFFBOARD, is_shown, is_shown_cut, record_in
+from bootstrap.engine.removal_entry import is_shown, is_shown_cut
 from bootstrap.engine.reporter import Reporter
 from bootstrap.engine.result import Result
 from bootstrap.engine.unrecorded_keys import keys_of_identity
@@ -139,7 +139,7 @@ class Recovery:
                 and await self._may_still_hold(key_id, held, may_hold)
             ):
                 self._hold_back(entry, {})
-            elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(record_in(entry), held):
+            elif entry.step == OFFBOARD and key_id != removing and is_shown_cut(entry.held, held):
                 await self._keep_shown(entry)
             elif (
                 entry.step in (EngineStep.CLEAR, EngineStep.RETIRE, OFFBOARD)
@@ -221,7 +221,7 @@ class Recovery:
             for entry in lost.entries
             if entry.step == OFFBOARD and entry.known.get("key_id") != removing
         ]
-        gone = [record_in(entry) for entry in removals]
+        gone = [entry.held for entry in removals]
         # One with left-overs has removed the record.
         if any(is_shown(one, held) or not entry.left for one, entry in zip(gone, removals, strict=True)):
             held = await read_settled(self._read)
@@ -272,7 +272,7 @@ class Recovery:
 
     async def _keep_shown(self, entry: Entry) -> None:
         """Keep the key of an offboarding whose record Akka still shows, without the key."""
-        gone = record_in(entry)
+        gone = entry.held
         if self.whole is None and self.held is not None:
             self.whole = replace(gone, status=self.held.status)
         if (await key_in_record(self._session, gone))[0] is not None:
@@ -379,7 +379,7 @@ class Recovery:
             self._journal.drop(entry)
             return
         if entry.step == OFFBOARD:
-            gone = record_in(entry)
+            gone = entry.held
             if (await key_in_record(self._session, gone))[0] is None:
                 # Another identity's, which only the journal names: report it for the user to remove.
                 if left := left_overs_of(gone, await self._remove_replaced(gone, look_only=True)):
@@ -417,7 +417,7 @@ class Recovery:
 
     def _keys_removed(self, entry: Entry) -> list[str]:
         """The keys of the record that an offboarding was to remove, in any region, and the replaced."""
-        links = [one for one in record_in(entry).links if self._session.key.owns(one)]
+        links = [one for one in entry.held.links if self._session.key.owns(one)]
         return [one for link in links for one in (link.replaces, link.key_id) if one]
 
     async def _delete_all(self, keys: Sequence[str], entry: Entry) -> None:

@@ -6,11 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bootstrap.akka.record_match import RecordMatch, likeness
-from bootstrap.engine.journal import REMOVAL, Entry, Record
+from bootstrap.engine.journal import OFFBOARD, Record
 from bootstrap.model.akka_record import HeldCredential
-
-OFFBOARD = REMOVAL
-"""The `step` of such an entry."""
 
 
 def as_intent(held: HeldCredential) -> dict[str, Any]:
@@ -18,17 +15,12 @@ def as_intent(held: HeldCredential) -> dict[str, Any]:
     return {"held": asdict(held), "key_id": held.link.key_id if held.link else ""}
 
 
-def record_in(entry: Entry) -> HeldCredential:
-    """The record that an offboarding was to remove."""
-    return entry.held
-
-
 def being_removed(lost: Record | None) -> HeldCredential | None:
     """The credential that an earlier run was removing, or could not remove completely; Akka may no longer
     have it.
     """
     entries = [entry for entry in lost.entries if entry.step == OFFBOARD] if lost is not None else []
-    return record_in(entries[0]) if entries else None
+    return entries[0].held if entries else None
 
 
 def is_shown(gone: HeldCredential, held: HeldCredential | None) -> bool:

@@ -100,31 +100,26 @@ class RemovalPlanner:
         if self._options.akka_too:
             items += self._of_akka()
         session, link = self._located.session, self._held.link
-        if link is None:
-            items.append(RemovalResult("behind", messages.resources_not_ours()))
-        elif session is None:
+        if session is None or link is None:
             raise self._located.error or messages.resources_not_found()
-        else:
-            unread: list[str] = []
-            records, seen = await asyncio.gather(
-                all_records(
-                    self._akka, self._notice, lambda name, why: unread.extend([name] * is_transient(why))
-                ),
-                self._read_cloud(session, link),
-            )
-            if unread and not session.key.supplied:
-                raise messages.holders_unread(unread[0], self._options.command)
-            self._records = [
-                (project, held) for project, held in records if project or held.name != self._held.name
-            ]
-            there = [key_id for key_id, one in seen.keys.items() if one.disposition is not Disposition.GONE]
-            others = {
-                key_id: self._others_with(replace(link, key_id=key_id)) for key_id in {link.key_id, *there}
-            }
-            items += self._of_keys(session, link, seen, others)
-            kept_for = list(dict.fromkeys(itertools.chain.from_iterable(others.values())))
-            items += await self._of_steps(session, link, seen, kept_for)
-            await self._report_missing_permissions(session)
+        unread: list[str] = []
+        records, seen = await asyncio.gather(
+            all_records(
+                self._akka, self._notice, lambda name, why: unread.extend([name] * is_transient(why))
+            ),
+            self._read_cloud(session, link),
+        )
+        if unread and not session.key.supplied:
+            raise messages.holders_unread(unread[0], self._options.command)
+        self._records = [
+            (project, held) for project, held in records if project or held.name != self._held.name
+        ]
+        there = [key_id for key_id, one in seen.keys.items() if one.disposition is not Disposition.GONE]
+        others = {key_id: self._others_with(replace(link, key_id=key_id)) for key_id in {link.key_id, *there}}
+        items += self._of_keys(session, link, seen, others)
+        kept_for = list(dict.fromkeys(itertools.chain.from_iterable(others.values())))
+        items += await self._of_steps(session, link, seen, kept_for)
+        await self._report_missing_permissions(session)
 
     def _others_with(self, key: KeyRef) -> list[str]:
         """The other records that name a key, one sentence each. What a record replaces is named by it too, as

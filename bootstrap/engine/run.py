@@ -14,11 +14,11 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_of, keys_of_links
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
-from bootstrap.engine.journal import Entry, Record
+from bootstrap.engine.journal import OFFBOARD, Entry, Record
 from bootstrap.engine.lost_keys import DeleteLostKeys
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.recovery import Recovery, left_overs_of
-from bootstrap.engine.removal_entry import OFFBOARD, as_intent
+from bootstrap.engine.removal_entry import as_intent
 from bootstrap.engine.run_options import PlannedSteps
 from bootstrap.engine.step_runner import StepRunner
 from bootstrap.engine.target_operation import TargetOperation
