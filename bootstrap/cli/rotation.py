@@ -24,7 +24,6 @@ from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
     from bootstrap.engine.result import Result
-    from bootstrap.engine.run import Run
     from bootstrap.engine.target_operation import TargetOperation
     from bootstrap.fleet.planner import Planned
     from bootstrap.model.akka_record import HeldCredential
@@ -51,8 +50,9 @@ async def _rotate_one(
     secret: Secret | None,
 ) -> int:
     from bootstrap.engine.due import due
+    from bootstrap.engine.result import Result
     from bootstrap.engine.run_options import RunOptions
-    from bootstrap.output.json_documents import run_document
+    from bootstrap.output.json_documents import result_document, run_document
     from bootstrap.output.summary import print_summary
 
     located, managed = await command.locate("rotate", held, values, secret)
@@ -68,17 +68,17 @@ async def _rotate_one(
         command=command_as_typed(),
     )
 
-    def new_run() -> Run:
-        return command.assembly.run(command.open_target(managed), options, akka_checked=True)
-
-    def report(run: Run) -> None:
-        command.documents.append(run_document(run, command="rotate", provider=located.provider.name))
-
     def report_without_run(result: str, code: ExitCode, said: str) -> ExitCode:
-        run = new_run()
-        run.result.result, run.result.exit_code, run.result.changed = result, code, result == "done"
-        run.result.notices.append(said)
-        report(run)
+        command.documents.append(
+            result_document(
+                Result(result, code, changed=result == "done", notices=[said]),
+                command="rotate",
+                provider=located.provider.name,
+                registry=managed.target.label,
+                akka=command.akka.resolved,
+                secret_name=held.name,
+            )
+        )
         return code
 
     if values["restore"]:
@@ -102,9 +102,9 @@ async def _rotate_one(
         context.new_key = bool(why)
         if why:
             command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
-    run = new_run()
+    run = command.assembly.run(command.open_target(managed), options, akka_checked=True)
     outcome = await command.perform(run, options.command)
-    report(run)
+    command.documents.append(run_document(run, command="rotate", provider=located.provider.name))
     if values["due"] and not why and outcome.result == "unchanged" and not outcome.left_over:
         say(f"{held.name}: key {link.key_id} is not due{_age_and_expiry(key)}.", sys.stderr)
         command.results.append("not due")

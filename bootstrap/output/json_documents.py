@@ -31,16 +31,39 @@ def run_document(
     run: TargetOperation, *, command: str, provider: str, waited: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A run for one target: `onboard`, `plan`, `verify`, `rotate`; `waited`: services that could not pull."""
-    result = run.result
+    return result_document(
+        run.result,
+        command=command,
+        provider=provider,
+        registry=run.target.label,
+        akka=run.akka.resolved,
+        secret_name=run.options.secret_name,
+        steps=_steps(run),
+        waited=waited,
+    )
+
+
+def result_document(
+    result: Result,
+    *,
+    command: str,
+    provider: str,
+    registry: str,
+    akka: AkkaScope,
+    secret_name: str,
+    steps: Sequence[Mapping[str, Any]] = (),
+    waited: Sequence[str] = (),
+) -> dict[str, Any]:
+    """As `run_document`, of what was done without a run."""
     return {
         **_of_result(command, result),
         "proven": result.verified or None,
         "provider": provider,
-        "registry": run.target.label,
+        "registry": registry,
         "as": result.who or None,
-        "akka": _akka(run.akka.resolved, run.options.secret_name),
+        "akka": _akka(akka, secret_name),
         "credential": dict(result.credential) or None,
-        "steps": _steps(run),
+        "steps": list(steps),
         "problems": [problem_document(problem) for problem in result.problems],
         "notices": result.notices,
         "warnings": result.warnings,
