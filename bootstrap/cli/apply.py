@@ -28,9 +28,8 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
 from bootstrap.cli.reporting import HTML, page_of, write_page
 from bootstrap.cli.types import FilePath
-from bootstrap.model.codes import Code
 from bootstrap.model.common_options import AUDIT
-from bootstrap.model.errors import ExitCode, UsageProblem
+from bootstrap.model.errors import ExitCode
 from bootstrap.model.option import Option
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import put, say
@@ -183,6 +182,7 @@ async def _plan(values: Mapping[str, Any]) -> int:
 
 
 async def _apply(values: Mapping[str, Any]) -> int:
+    from bootstrap.fleet import messages as fleet
     from bootstrap.fleet.plan_file import moved_on, saved, unobserved
 
     if values["saved"] is None:
@@ -193,10 +193,7 @@ async def _apply(values: Mapping[str, Any]) -> int:
     if broken := unobserved(registries, policies_of(values)):
         for line in broken:
             say(f"  {line}", sys.stderr)
-        raise _PlanStale(
-            f"{values['saved']} does not observe the policy any more, so nothing was changed",
-            fix="Fix the file of registries, and plan again: pullkey plan -f FILE --save PLAN",
-        )
+        raise fleet.plan_breaks_policy(values["saved"])
     async with open_file(registries, values) as job:
 
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:
@@ -205,21 +202,10 @@ async def _apply(values: Mapping[str, Any]) -> int:
                 job.reporter.close()
                 for line in moved:
                     say(f"  {line}", sys.stderr)
-                raise _PlanStale(
-                    f"{len(moved)} of {len(plan)} targets are no longer as {values['saved']} says, "
-                    "so nothing was changed",
-                    fix="Plan again: pullkey plan -f FILE --save PLAN",
-                )
+                raise fleet.plan_moved_on(values["saved"], len(moved), len(plan))
             return plan
 
         return await do_planned(job, "apply", checked=as_saved)
-
-
-class _PlanStale(UsageProblem):
-    """The state has changed since the plan was saved."""
-
-    code = Code.PLAN_STALE
-    exit_code = ExitCode.REFUSED
 
 
 async def _report(values: Mapping[str, Any]) -> int:

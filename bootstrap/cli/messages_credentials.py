@@ -120,6 +120,14 @@ def only_secret_is_there(name: str, scope: str) -> Iterable[str]:
     )
 
 
+def password_to_replace(name: str, why: str, scope: AkkaScope) -> str:
+    """A user-supplied password, which `rotate --due` does not replace; `why` it is due, "" if it is not."""
+    return (
+        f"{name}: {why or 'a password that you supplied'}. To replace it: pullkey rotate "
+        f"{shlex.quote(name)}{scope.options}"
+    )
+
+
 def key_would_be_restored(link: KeyRef) -> str:
     return (
         f"Key {link.replaces} is disabled, and would be enabled again until the next rotation. "

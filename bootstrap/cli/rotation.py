@@ -90,10 +90,7 @@ async def _rotate_one(
         key = await session.key.facts(link.key_id)
         why = due(key, values["older_than"]) if key is not None else "it was deleted"
         if key is not None and key.supplied:
-            said = (
-                f"{held.name}: {why or 'a password that you supplied'}. To replace it: pullkey "
-                f"rotate {shlex.quote(held.name)}{command.scope.options}"
-            )
+            said = messages.password_to_replace(held.name, why, command.scope)
             command.reporter.notice(said)
             await session.close()
             command.results.append("to be replaced by you" if why else "user-supplied")

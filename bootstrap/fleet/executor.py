@@ -28,7 +28,6 @@ from bootstrap.fleet.target_result import TargetResult, error_of_problems
 from bootstrap.fleet.workspace import Workspace
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, KeyLimitReached, LeftOver, ProblemKind, PullkeyError
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.plugin.session import Session
@@ -197,9 +196,7 @@ class Executor:
             detail = "; ".join(["it was gone already", *unseen])
             return TargetResult(planned=planned, detail=detail, left_over=left, exit_code=code)
         if held.email != planned.email:
-            raise _ChangedSincePlanned(
-                f"Akka's {entry.secret_name} is another one than when this was planned", fix="Plan it again"
-            )
+            raise messages.record_changed_since_plan(entry.secret_name)
         located = await self.planner.locate(entry, held)
         if located.session is None or located.context is None:
             raise located.error or messages.cloud_resources_not_found()
@@ -372,13 +369,6 @@ def _note_little_room(plan: Sequence[Planned]) -> None:
         if limit is not None and 2 * len(sharing) > limit.at_most:
             first = planned[sharing[0].number]
             first.notices = [*first.notices, messages.little_room(limit, len(sharing))]
-
-
-class _ChangedSincePlanned(PullkeyError):
-    """The credential was changed after it was planned."""
-
-    code = Code.PLAN_STALE
-    exit_code = ExitCode.REFUSED
 
 
 def _not_begun(planned: Planned) -> TargetResult:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bootstrap.engine import messages as engine
 from bootstrap.model.codes import Code
-from bootstrap.model.errors import Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
+from bootstrap.model.errors import ExitCode, Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.plugin.step import StepRole
 
-_PLAN_FIX = "Make one: pullkey plan -f FILE --save PLAN"
+_SAVE_PLAN = "pullkey plan -f FILE --save PLAN"
+_PLAN_FIX = f"Make one: {_SAVE_PLAN}"
 
 # -- a file of registries and its targets --------------------------------------------------------------------
 
@@ -118,14 +120,40 @@ def plan_edited(path: object) -> UsageProblem:
     """Its digest does not match its content."""
     return UsageProblem(
         f"{path} was edited or not written completely since it was saved; nothing was changed",
-        fix="A plan is applied as saved. Change the file of registries, and plan again: pullkey "
-        "plan -f FILE --save PLAN",
+        fix=f"A plan is applied as saved. Change the file of registries, and plan again: {_SAVE_PLAN}",
         code=Code.PLAN_FILE,
     )
 
 
 def plan_incomplete(path: object) -> UsageProblem:
     return UsageProblem(f"{path} is not a complete plan of pullkey's", fix=_PLAN_FIX, code=Code.PLAN_FILE)
+
+
+class PlanStale(UsageProblem):
+    """The state has changed since it was planned."""
+
+    code = Code.PLAN_STALE
+    exit_code = ExitCode.REFUSED
+
+
+def plan_breaks_policy(path: object) -> PlanStale:
+    return PlanStale(
+        f"{path} does not observe the policy any more, so nothing was changed",
+        fix=f"Fix the file of registries, and plan again: {_SAVE_PLAN}",
+    )
+
+
+def plan_moved_on(path: object, moved: int, targets: int) -> PlanStale:
+    """`moved` of the `targets` of a saved plan are no longer as they were planned."""
+    return PlanStale(
+        f"{moved} of {targets} targets are no longer as {path} says, so nothing was changed",
+        fix=f"Plan again: {_SAVE_PLAN}",
+    )
+
+
+def record_changed_since_plan(secret_name: str) -> PlanStale:
+    problem = engine.record_changed_since_plan(secret_name)
+    return PlanStale(problem.what, fix=problem.fix)
 
 
 # -- secrets -------------------------------------------------------------------------------------------------

@@ -268,3 +268,22 @@ def application_lags(client_id: str) -> StepFailed:
 def application_unconfirmed(client_id: str) -> NotShown:
     """Akka's record names an application that is neither shown nor known to be deleted."""
     return NotShown(f"Azure shows neither the application {client_id} nor that it was deleted")
+
+
+# -- why a pull is refused -----------------------------------------------------------------------------------
+
+SHOWN_DELETED = "Azure no longer shows the application: it was deleted outside of pullkey."
+SHOWN_DISABLED = "Azure shows the service principal as disabled."
+SHOWN_IN_PLACE = "Azure shows secret and role in place, so they are still spreading."
+SHOWN_WITHOUT_GRANT = (
+    "The secret is valid; whether the role was granted is not known here (--skip-grant). A registry answers "
+    "both alike."
+)
+
+
+def shown_without_secret(key_id: str) -> str:
+    return f"Azure no longer shows the secret {key_id}: it was deleted outside of pullkey."
+
+
+def shown_without_role(role: str, registry: str) -> str:
+    return f"Azure no longer shows {role} on {registry}: it was removed outside of pullkey."

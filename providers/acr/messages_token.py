@@ -128,3 +128,24 @@ def both_passwords_taken(token: str, passwords: str, commands: Sequence[str]) ->
         step=StepRole.KEY,
         code=Code.TOKEN_PASSWORDS_IN_USE,
     )
+
+
+# -- why a pull is refused -----------------------------------------------------------------------------------
+
+SHOWN_IN_PLACE = "Azure shows token, password and scope map in place, so they are still spreading."
+
+
+def shown_deleted(name: str) -> str:
+    return f"Azure no longer shows the token {name}: it was deleted outside of pullkey."
+
+
+def shown_disabled(name: str) -> str:
+    return f"Azure shows the token {name} as disabled."
+
+
+def shown_without_password(key_id: str, name: str) -> str:
+    return f"Azure no longer shows {key_id} of {name}: it was removed outside of pullkey."
+
+
+def shown_without_repositories(scope_map: str) -> str:
+    return f"Azure no longer shows these repositories in the scope map {scope_map}."

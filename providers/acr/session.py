@@ -108,26 +108,20 @@ class AcrSession(ApplicationFacts):
         except (AzureApiError, PullkeyError):
             return ""
         if application is None or principal is None:
-            return "Azure no longer shows the application: it was deleted outside of pullkey."
+            return messages.SHOWN_DELETED
         if not principal.enabled:
-            return "Azure shows the service principal as disabled."
+            return messages.SHOWN_DISABLED
         if key_id not in [one.key_id for one in application.passwords]:
-            return f"Azure no longer shows the secret {key_id}: it was deleted outside of pullkey."
+            return messages.shown_without_secret(key_id)
         if not (grants or self.target.skip_grant):
-            return (
-                f"Azure no longer shows {ROLE_NAMES[self.role]} on {registry.name}: it was removed "
-                "outside of pullkey."
-            )
+            return messages.shown_without_role(ROLE_NAMES[self.role], registry.name)
         if self.target.skip_grant:
-            return (
-                "The secret is valid; whether the role was granted is not known here (--skip-grant). A "
-                "registry answers both alike."
-            )
+            return messages.SHOWN_WITHOUT_GRANT
         if grants and all(one.condition for one in grants):
             return messages.role_has_condition(
                 ROLE_NAMES[self.role], place_of(grants[0]), grants[0].condition, self.target.repository
             )
-        return "Azure shows secret and role in place, so they are still spreading."
+        return messages.SHOWN_IN_PLACE
 
     # -- scripts ---------------------------------------------------------------------------------------------
 

@@ -105,14 +105,14 @@ class TokenSession(TokenFacts):
         except (AzureApiError, PullkeyError):
             return ""
         if token is None:
-            return f"Azure no longer shows the token {name}: it was deleted outside of pullkey."
+            return messages.shown_deleted(name)
         if not token.enabled:
-            return f"Azure shows the token {name} as disabled."
+            return messages.shown_disabled(name)
         if token.password(key_id) is None:
-            return f"Azure no longer shows {key_id} of {name}: it was removed outside of pullkey."
+            return messages.shown_without_password(key_id, name)
         if scope_map is None or not set(self.actions) <= set(scope_map.actions):
-            return f"Azure no longer shows these repositories in the scope map {self.target.scope_map_name}."
-        return "Azure shows token, password and scope map in place, so they are still spreading."
+            return messages.shown_without_repositories(self.target.scope_map_name)
+        return messages.SHOWN_IN_PLACE
 
     # -- scripts ---------------------------------------------------------------------------------------------
 
