@@ -97,7 +97,7 @@ def test_a_run_that_did_not_end_is_told_with_its_command(gcr: World) -> None:
 def test_a_provider_that_is_not_there(gcr: World) -> None:
     wrong = gcr.run("doctor", "ecr")
     assert wrong.code == 2
-    assert f"There are: {', '.join(plugins.names())}" in wrong.err
+    assert f"there are: {', '.join(plugins.names())}" in wrong.err
 
 
 def test_akka_is_read_back_in_all_its_regions() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.cli import messages
 from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
 from bootstrap.model.common_options import SCOPE
@@ -16,6 +15,7 @@ from bootstrap.model.errors import ExitCode
 from bootstrap.model.text import sentence
 from bootstrap.output.terminal import say
 from bootstrap.plugin import entry_points as plugins
+from bootstrap.plugin.messages import provider_unknown
 
 if TYPE_CHECKING:
     from bootstrap.plugin.checks import Check
@@ -41,7 +41,7 @@ def doctor(**values: Any) -> int:
     values = {key: clean(key, value) for key, value in values.items()}
     for name in values["providers"]:
         if name not in plugins.names():
-            raise messages.provider_unknown(name, plugins.names())
+            raise provider_unknown(name, plugins.names())
     return run_alone(_doctor(values))
 
 

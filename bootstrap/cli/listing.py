@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootstrap.cli import messages_credentials as messages
 from bootstrap.cli.file_work import open_file, registries_of
 from bootstrap.cli.heartbeat import explaining_slow_reads
 from bootstrap.cli.listing_output import show_listing
@@ -57,6 +56,7 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         UsageProblem: Akka has no credential of a given name.
     """
     from bootstrap.engine.locate import known_names
+    from bootstrap.engine.messages import credential_not_found
 
     async with open_project(values) as command:
         if secret is not None:
@@ -65,7 +65,7 @@ async def listing(values: Mapping[str, Any], secret: Secret | None) -> Listing:
         gone = left_over_of_gone(command.scope, [one.name for one in held])
         for name in values["names"]:
             if name not in [*gone, *(one.name for one in held)]:
-                raise messages.credential_not_listed(name, command.scope.label, known_names(held, name))
+                raise credential_not_found(name, command.scope.label, known_names(held, name))
         chosen = [one for one in held if not values["names"] or one.name in values["names"]]
         check_one_service(secret, chosen)
         left = [left for name, items in gone.items() if name in (values["names"] or gone) for left in items]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, UsageProblem
-from bootstrap.model.text import did_you_mean
+from bootstrap.plugin.messages import went_wrong
 
 _AN_IMAGE = "An image is HOST/NAME:TAG, or NAMESPACE/NAME:TAG on Docker Hub."
 
@@ -219,14 +219,6 @@ def unknown_code(typed: str, near: str) -> UsageProblem:
 # -- providers and images ------------------------------------------------------------------------------------
 
 
-def provider_unknown(name: str, names: Sequence[str]) -> UsageProblem:
-    return UsageProblem(
-        f"There is no provider {name!r}",
-        fix=f"There are: {', '.join(names)}. {did_you_mean(name, names)}".rstrip(),
-        code=Code.PROVIDER_UNKNOWN,
-    )
-
-
 def file_for_image(name: str) -> UsageProblem:
     """A file of registries is named where the command takes a provider or an image."""
     return UsageProblem(
@@ -293,7 +285,7 @@ def unexpected(kind: str, place: str, plugin: str = "") -> PullkeyError:
     """
     to = f" to the authors of {plugin}" if plugin else ""
     return PullkeyError(
-        f"An error that pullkey does not know ({kind} in {place})",
+        went_wrong(f"{kind} in {place}"),
         fix=f"Please report it{to}, with the command; `pullkey list` shows what Akka has.",
         code=Code.UNEXPECTED,
     )

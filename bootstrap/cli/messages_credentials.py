@@ -16,14 +16,7 @@ if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
 
 
-def credential_not_listed(name: str, scope: str, known: str) -> UsageProblem:
-    """Akka does not list the credential; `known` says which names it has."""
-    return UsageProblem(
-        f"Akka has no credential named {name!r} in {scope}", fix=known, code=Code.CREDENTIAL_NOT_FOUND
-    )
-
-
-def credential_not_found(name: str, scope: str, known: str) -> UsageProblem:
+def nothing_of_this_name(name: str, scope: str, known: str) -> UsageProblem:
     """There is neither a credential nor a secret of the name; `known` says which names there are."""
     return UsageProblem(
         f"There is no credential named {name} in {scope}", fix=known, code=Code.CREDENTIAL_NOT_FOUND

@@ -74,7 +74,7 @@ async def _unlisted(
     if keep_secret or not await command.akka.lists_secret(name):
         # Already deleted would count as done, but a mistyped name must not.
         say(messages.offboarding_may_be_interrupted(name), sys.stderr)
-        raise messages.credential_not_found(name, where, known_names(credentials, name))
+        raise messages.nothing_of_this_name(name, where, known_names(credentials, name))
     found = [secret_left_over(name, command.akka.secret_removal(name))]
     for line in messages.only_secret_is_there(name, where):
         say(line, sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 from bootstrap.akka.records import keys_of
 from bootstrap.engine.locate import known
 from bootstrap.engine.messages import cloud_resources_of_replaced, resources_of_replaced
+from bootstrap.engine.messages_removal import resources_not_found
 from bootstrap.engine.offboard import remove_overwritten
 from bootstrap.engine.operation import Operation
 from bootstrap.engine.removal_entry import being_removed
@@ -199,7 +200,7 @@ class Executor:
             raise messages.record_changed_since_plan(entry.secret_name)
         located = await self.planner.locate(entry, held)
         if located.session is None or located.context is None:
-            raise located.error or messages.cloud_resources_not_found()
+            raise located.error or resources_not_found()
         if self._stopped:
             # `interrupt` reaches only those at work.
             await located.session.close()

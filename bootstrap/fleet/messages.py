@@ -259,10 +259,6 @@ def not_tried(what: str, target: str) -> StepFailed:
     )
 
 
-def cloud_resources_not_found() -> StepFailed:
-    return StepFailed("Its cloud resources could not be found", code=Code.CREDENTIAL_UNREADABLE)
-
-
 def not_managed(name: str) -> PullkeyError:
     """A credential that is to be removed was not created by pullkey."""
     return PullkeyError(

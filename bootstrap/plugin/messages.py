@@ -13,9 +13,14 @@ from bootstrap.model.text import did_you_mean, listed, one_line, sentence
 # -- an exception that is not foreseen -----------------------------------------------------------------------
 
 
+def went_wrong(what: str) -> str:
+    """`what` is the class of an error, and where it was raised if that is known."""
+    return f"Something that pullkey does not expect went wrong ({what})"
+
+
 def unexpected(error: BaseException) -> StepFailed:
     return StepFailed(
-        f"Something that pullkey does not expect went wrong ({type(error).__name__})",
+        went_wrong(type(error).__name__),
         fix="Run it again with --verbose, and report what it shows.",
         code=Code.UNEXPECTED,
     )

@@ -10,7 +10,7 @@ from bootstrap.model.pull import PullAttempt
 from bootstrap.model.text import one_line
 from bootstrap.plugin.registry import code_of
 from bootstrap.plugin.step import EngineStep, Intent, Notice, StepRole, StillThere
-from providers.docker_hub import scripts
+from providers.docker_hub import messages_options, scripts
 from providers.docker_hub.errors import HubApiError, LoginMissing
 from providers.docker_hub.target import TOKENS_PAGE, DockerHubTarget
 
@@ -79,13 +79,8 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
 
 
 def puller_not_named() -> Problem:
-    return Problem(
-        ProblemKind.QUESTION,
-        "The user who pulls is not named",
-        "Name the Docker ID whose token it is: --hub-user NAME",
-        step=StepRole.KEY,
-        code=Code.MISSING_VALUE,
-    )
+    error = messages_options.puller_not_named()
+    return Problem(ProblemKind.QUESTION, error.what, error.fix, step=StepRole.KEY, code=error.code)
 
 
 def repository_not_found(user: str, repository: str, near: str) -> Problem:
