@@ -13,7 +13,7 @@ from bootstrap.cli import messages
 from bootstrap.cli.options import OUTPUT, with_options
 from bootstrap.model.codes import Code, Explanation, explanations, find
 from bootstrap.model.errors import UsageProblem
-from bootstrap.model.text import did_you_mean
+from bootstrap.model.text import nearest_names
 from bootstrap.output.terminal import fold, put, say, width_of
 
 _HANGING = 7
@@ -67,9 +67,8 @@ def explain(code: str, output: str) -> None:
 
 def _unknown(typed: str) -> UsageProblem:
     name = typed.upper().strip("[]").removeprefix("PK-")
-    near = did_you_mean(f"pk-{name}".lower(), [code.lower() for code in Code]).upper()
-    near = near.replace("DID YOU MEAN", "Did you mean").replace(" OR ", " or ")
-    return messages.unknown_code(typed, near)
+    near = nearest_names(f"pk-{name}", [code.lower() for code in Code])
+    return messages.unknown_code(typed, [one.upper() for one in near])
 
 
 def _print_one(one: Explanation) -> None:

@@ -210,9 +210,12 @@ def begins_with_dash(option: str, text: str) -> UsageProblem:
     return UsageProblem(f"{option}: {text!r} begins with a dash; was its value left out?")
 
 
-def unknown_code(typed: str, near: str) -> UsageProblem:
+def unknown_code(typed: str, near: Sequence[str]) -> UsageProblem:
+    """`near` are codes that are close to what was typed."""
     return UsageProblem(
-        f"There is no code {typed!r}", fix=near or "List all codes: pullkey explain", code=Code.UNKNOWN_CODE
+        f"There is no code {typed!r}",
+        fix=f"Did you mean {' or '.join(near)}?" if near else "List all codes: pullkey explain",
+        code=Code.UNKNOWN_CODE,
     )
 
 

@@ -93,11 +93,10 @@ async def _provider(provider: Provider, context: RunContext) -> list[Check]:
 
 async def _akka(akka: AkkaCli) -> tuple[list[Check], set[str]]:
     """Check the CLI, its login and the project. Return also the providers of Akka's credentials."""
-    if shutil.which(akka.program) is None:
-        problems = await akka.preflight()
+    program, problems = shutil.which(akka.program), await akka.preflight()
+    if program is None:
         return [failed_check("CLI", problems[0])], set()
-    problems = await akka.preflight()
-    checks = [messages.akka_cli(await akka.version(), shutil.which(akka.program))]
+    checks = [messages.akka_cli(await akka.version(), program)]
     if problems:
         return [*checks, *(failed_check("project", one) for one in problems)], set()
     checks.append(messages.akka_login(await akka.login()))

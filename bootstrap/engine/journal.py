@@ -221,7 +221,7 @@ class Journal:
         found: list[Record | PullkeyError] = []
         folder = PrivateDirectory(directory, _FOLDER)
         try:
-            names = [name for name in folder.names() if name.endswith(".json") and not name.startswith(".")]
+            names = list(filter(_is_record, folder.names()))
         except PullkeyError as error:
             return [error]
         for name in names:
@@ -390,7 +390,7 @@ def _places(directory: PrivateDirectory) -> Iterator[str]:
     except PullkeyError:
         return
     for name, stamp in stamps.items():
-        if not name.endswith(".json") or name.startswith("."):
+        if not _is_record(name):
             continue
         known, place = _known_places.get(directory.path / name, (None, ""))
         if known != stamp:
@@ -412,6 +412,11 @@ def _context_typed(command: str) -> str:
             if option == "--akka-context":
                 return value or then
     return ""
+
+
+def _is_record(name: str) -> bool:
+    """Whether a file of the directory is a record, and not one that is being written."""
+    return name.endswith(".json") and not name.startswith(".")
 
 
 def _name(place: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bootstrap.akka.records import keys_of
 from bootstrap.engine.locate import known
@@ -92,7 +92,7 @@ class Executor:
             return planned
 
         with self.workspace.pool.reading():
-            plan: list[Planned] = await each(entries, one)
+            plan = await each(entries, one)
         block_duplicates(plan, self.workspace.scope)
         chosen(plan)
         fit_under_limits(plan)
@@ -114,11 +114,11 @@ class Executor:
         self.reporter.begin("changing", len(going))
         self._slots = KeySlots(plan)
         ended = {one.entry.number: _result_without_work(one) for one in plan if not one.action.changes}
-        for action in (self._apply, self._remove):
-            part = [one for one in going if (one.action is Action.REMOVE) == (action == self._remove)]
-            for result in await each(part, action):
-                ended[result.entry.number] = result
-            await self._remove_overwritten(list(ended.values()))
+        changed = await each([one for one in going if one.action is not Action.REMOVE], self._apply)
+        ended |= {one.entry.number: one for one in changed}
+        await self._remove_overwritten(list(ended.values()))
+        removed = await each([one for one in going if one.action is Action.REMOVE], self._remove)
+        ended |= {one.entry.number: one for one in removed}
         await self._report_unrecorded_keys(list(ended.values()))
         return [ended[one.entry.number] for one in plan]
 
@@ -422,19 +422,17 @@ def _result_without_work(planned: Planned) -> TargetResult:
     return TargetResult(planned=planned, exit_code=code, key_id=planned.key_id, left_over=left)
 
 
-async def each(items: Sequence[Any], work: Callable[[Any], Awaitable[Any]]) -> list[Any]:
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+async def each(
+    items: Sequence[_Item], work: Callable[[_Item], Coroutine[Any, Any, _Result]]
+) -> list[_Result]:
     """Run `work` for all items in parallel; the results are in the order of `items`.
 
     If it is cancelled, all of the work is cancelled.
     """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_call(work, item)) for item in items]
+        tasks = [group.create_task(work(item)) for item in items]
     return [task.result() for task in tasks]
-
-
-async def _call(work: Callable[[Any], Awaitable[Any]], item: Any) -> Any:
-    return await work(item)
-
-
-def counted(actions: Sequence[str]) -> dict[str, int]:
-    return dict(Counter(actions))

@@ -46,9 +46,11 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
     going |= set().union(*(one.lost for one in sharing if one.action.changes)) & there
     free = limit.at_most - len(there) + len(going)
     # When each replaced key is deleted, whichever target replaced it.
-    comes = [one.replaced_until or _now() for one in sharing if one.replaced in there - going]
+    comes = [one.replaced_until or clock.now() for one in sharing if one.replaced in there - going]
     comes += [
-        _now() for one in sharing if (one.listed_replaced & there) - {other.replaced for other in sharing}
+        clock.now()
+        for one in sharing
+        if (one.listed_replaced & there) - {other.replaced for other in sharing}
     ]
     without = []
     makers = sorted(
@@ -61,7 +63,7 @@ def _fit(sharing: Sequence[Planned], limit: KeyLimit) -> None:
                 continue
             free -= not _gives_back(one)
         if not _gives_back(one) and EngineStep.RETIRE in one.steps:
-            comes.append(_now() + one.entry.keep_old)
+            comes.append(clock.now() + one.entry.keep_old)
     for one in without:
         _leave_out(one, limit, len(there), min(comes, default=None))
     for one in makers:
@@ -83,7 +85,9 @@ def _clears_anyway(one: Planned) -> bool:
     """Whether the key that its current one replaced is deleted even if it gets no new key."""
     if EngineStep.CLEAR not in one.steps or not one.action.changes:
         return False
-    return StepRole.KEY not in one.steps or (one.replaced_until is not None and one.replaced_until <= _now())
+    return StepRole.KEY not in one.steps or (
+        one.replaced_until is not None and one.replaced_until <= clock.now()
+    )
 
 
 def _gives_back(one: Planned) -> bool:
@@ -118,10 +122,6 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
         else ""
     )
     one.block(one.limit_problem or messages.no_slot_problem(f"{what}{ends}", limit))
-
-
-def _now() -> dt.datetime:
-    return clock.now()
 
 
 class KeySlots:
