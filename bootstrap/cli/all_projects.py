@@ -26,6 +26,7 @@ from bootstrap.cli.secrets import asker, check_one_service
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, PullkeyError, exit_code_of_many, first_line
 from bootstrap.model.nearest import nearest_or_all
+from bootstrap.model.text import count_of
 from bootstrap.output.tables import as_table, row_of, total, unseen_lines
 from bootstrap.output.terminal import put, say, width_of
 from bootstrap.plugin.retry import read_twice
@@ -165,7 +166,7 @@ def _check_names(names: Sequence[str], known: Sequence[str], not_read: Sequence[
 
 def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str, names: Sequence[str]) -> None:
     count, width, style = len(found) + len(not_read), width_of(sys.stdout), style_of_list()
-    say(f"{count} Akka project{'s' * (count != 1)}{f', as {user}' if user else ''}", sys.stdout)
+    say(f"{count_of(count, 'Akka project')}{f', as {user}' if user else ''}", sys.stdout)
     scopes = [*(one.scope for one in found), *(one.scope for one in not_read)]
     several = len({scope.owner for scope in scopes}) > 1
     rows = [
@@ -180,7 +181,7 @@ def _show(found: Sequence[Listing], not_read: Sequence[NotRead], user: str, name
             put(line, sys.stdout)
     for one in not_read:
         say(style(f"not seen: {one.scope.label}: {first_line(one.error)}", "unseen"), sys.stdout)
-    unread = f"; {len(not_read)} project{'s' * (len(not_read) != 1)} could not be read" if not_read else ""
+    unread = f"; {count_of(len(not_read), 'project')} could not be read" if not_read else ""
     none = (
         f"There is no credential named {', '.join(names)}" if names else "There are no registry credentials"
     )

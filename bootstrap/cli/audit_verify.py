@@ -16,6 +16,7 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, with_options
 from bootstrap.cli.types import FilePath
 from bootstrap.model.errors import ExitCode
+from bootstrap.model.text import count_of
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _show(name: str, report: ChainReport) -> None:
     if report.mismatch:
         say(f"{name}, line {report.mismatch.line}: {report.mismatch.what}.", sys.stdout)
         return
-    count = f"verified {report.lines} line{'s' * (report.lines != 1)}; SHA-256 of the last: {report.last}"
+    count = f"verified {count_of(report.lines, 'line')}; SHA-256 of the last: {report.last}"
     say(f"{name}: {count if report.lines else 'empty'}", sys.stdout)
 
 

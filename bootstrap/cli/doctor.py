@@ -12,7 +12,7 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
 from bootstrap.model.common_options import SCOPE
 from bootstrap.model.errors import ExitCode
-from bootstrap.model.text import sentence
+from bootstrap.model.text import count_of, sentence
 from bootstrap.output.terminal import say
 from bootstrap.plugin import entry_points as plugins
 from bootstrap.plugin.messages import provider_unknown
@@ -89,5 +89,5 @@ def _show(found: Mapping[str, Sequence[Check]], bad: int) -> None:
                 say(f"        {sentence(check.fix)}", sys.stdout, further=0)
     checks = [check for found_of in found.values() for check in found_of]
     notes = sum(check.good is None for check in checks)
-    sum_up = f"{bad} problem{'s' * (bad != 1)}" if bad else "No problems"
+    sum_up = count_of(bad, "problem") if bad else "No problems"
     say(f"{sum_up} found in {len(checks) - notes} checks; {notes} for information only.", sys.stdout)

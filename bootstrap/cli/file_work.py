@@ -17,6 +17,7 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean, command_as_typed
 from bootstrap.cli.secrets import run_alone
 from bootstrap.model.errors import Declined, ExitCode, exit_code_of_many
+from bootstrap.model.text import count_of
 from bootstrap.output.prompt import confirm
 from bootstrap.output.terminal import put, say
 
@@ -262,7 +263,7 @@ async def do_planned(
             going
             and not values["yes"]
             and not confirm(
-                f"{_verb(command)} {len(going)} target{'s' * (len(going) != 1)} in {_projects(job, going)}?",
+                f"{_verb(command)} {count_of(len(going), 'target')} in {_projects(job, going)}?",
                 sys.stderr,
             )
         ):

@@ -18,6 +18,7 @@ from bootstrap.cli.options import ALL_PROJECTS, OUTPUT, TIMEOUT, VERBOSE, clean,
 from bootstrap.model.common_options import SCOPE
 from bootstrap.model.errors import ExitCode, Refused
 from bootstrap.model.option import Option
+from bootstrap.model.text import count_of
 from bootstrap.output.terminal import put, say
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _total(found: Sequence[Found], projects: int) -> str:
         *([f"{incomplete} to complete by hand"] if incomplete else []),
         *([f"{sourceless} need{'s' * (sourceless == 1)} a source for its password"] if sourceless else []),
     ]
-    of = f"{count} credential{'s' * (count != 1)} of {projects} Akka project{'s' * (projects > 1)}"
+    of = f"{count_of(count, 'credential')} of {count_of(projects, 'Akka project')}"
     return (
         f"{of}: {', '.join(missing)}; see the comments in the file."
         if missing

@@ -30,6 +30,7 @@ from bootstrap.model.errors import (
     exit_code_of_many,
     first_line,
 )
+from bootstrap.model.text import count_of
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ async def each_credential(
     elif command.results and not stopped:
         counts = Counter(command.results)
         words = ", ".join(f"{count} {word}" for word, count in counts.items())
-        say(f"{len(chosen)} credential{'s' * (len(chosen) != 1)}: {words}.", sys.stderr)
+        say(f"{count_of(len(chosen), 'credential')}: {words}.", sys.stderr)
     return exit_code_of_many([*map(ExitCode, codes), *stopped])
 
 

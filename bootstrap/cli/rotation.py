@@ -20,6 +20,7 @@ from bootstrap.cli.project_command import (
 )
 from bootstrap.model.change import Change
 from bootstrap.model.errors import Declined, ExitCode, PullkeyError
+from bootstrap.model.text import count_of
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ async def rotate_in_file(values: Mapping[str, Any]) -> int:
             others = keep_only_rotations(plan)
             if others:
                 job.reporter.notice(
-                    f"{others} target{'s need' if others != 1 else ' needs'} something else than a "
-                    f"new key; see: pullkey plan -f {shlex.quote(registries.name)}"
+                    f"{count_of(others, 'target')} need{'s' * (others == 1)} something else than a new key; "
+                    f"see: pullkey plan -f {shlex.quote(registries.name)}"
                 )
 
         return await do_planned(job, "rotate", rotations)

@@ -15,7 +15,7 @@ from bootstrap.cli.json_output import print_document
 from bootstrap.cli.options import clean
 from bootstrap.cli.types import FilePath
 from bootstrap.model.errors import ExitCode, PullkeyError
-from bootstrap.model.text import sentence
+from bootstrap.model.text import count_of, sentence
 from bootstrap.output.terminal import put, say
 
 Checked = tuple[str, int | PullkeyError]
@@ -87,7 +87,7 @@ def _print(found: Sequence[Checked]) -> None:
 
     for name, one in found:
         if not isinstance(one, PullkeyError):
-            say(f"{name} is valid: {one} target{'s' * (one != 1)}.", sys.stdout)
+            say(f"{name} is valid: {count_of(one, 'target')}.", sys.stdout)
             continue
         for line in one.lines if isinstance(one, InvalidFile) else ():
             say(line, sys.stdout)

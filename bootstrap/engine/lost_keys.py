@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from bootstrap.engine import messages
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.text import count_of
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import confirm_unlisted
 from bootstrap.plugin.session import Session
@@ -60,7 +61,7 @@ class DeleteLostKeys(Step):
     @property
     def title(self) -> str:
         count = len(self._keys)
-        return f"Delete {count} key{'s' * (count != 1)} of runs that did not end"
+        return f"Delete {count_of(count, 'key')} of runs that did not end"
 
     async def look(self) -> StepStatus:
         try:

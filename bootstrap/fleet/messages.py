@@ -11,6 +11,7 @@ from bootstrap.engine import messages as engine
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_facts import KeyLimit
+from bootstrap.model.text import count_of
 from bootstrap.plugin.step import StepRole
 
 _SAVE_PLAN = "pullkey plan -f FILE --save PLAN"
@@ -271,7 +272,7 @@ def not_managed(name: str) -> PullkeyError:
 def removed_with_others(others: int) -> str:
     """`others` is how many targets of the same identity are removed too."""
     return (
-        f"{others} other target{'s' * (others != 1)} of the same identity "
+        f"{count_of(others, 'other target')} of the same identity "
         f"{'is' if others == 1 else 'are'} removed too: what is kept for their keys only is removed with the "
         "last of them"
     )

@@ -20,6 +20,7 @@ from bootstrap.fleet.validation import Group, Shape, shape_of
 from bootstrap.fleet.yaml_nodes import NotReadable, decoded, read
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import UsageProblem, fix_fields
+from bootstrap.model.text import count_of
 from bootstrap.plugin.unavailable import Unavailable
 
 _MOST_SHOWN = 100
@@ -39,7 +40,7 @@ class InvalidFile(UsageProblem):
         self.name = name
         self.faults = tuple(sorted(set(faults), key=lambda one: (one.place, one.what)))
         count = len(self.faults)
-        super().__init__(f"{name} has {count} mistake{'s' * (count != 1)}", fix="Nothing was changed.")
+        super().__init__(f"{name} has {count_of(count, 'mistake')}", fix="Nothing was changed.")
 
     @property
     def places(self) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, cast
 
 from bootstrap.model.codes import Code
-from bootstrap.model.text import sentence, without_logins
+from bootstrap.model.text import count_of, sentence, without_logins
 
 
 class ExitCode(IntEnum):
@@ -193,7 +193,7 @@ class Refused(PullkeyError):
     exit_code = ExitCode.REFUSED
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(f"{len(problems)} thing{'s' * (len(problems) != 1)} must be fixed first")
+        super().__init__(f"{count_of(len(problems), 'thing')} must be fixed first")
         self.problems = tuple(problems)
 
 

@@ -78,6 +78,15 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def count_of(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> count_of(1, "target"), count_of(3, "target")
+    ('1 target', '3 targets')
+    """
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def nearest_names(word: str, known: Iterable[str]) -> list[str]:
     """The known names that a word may be a misspelling of, nearest first; at most two."""
     import difflib  # late: only error messages need it

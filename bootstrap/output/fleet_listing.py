@@ -17,7 +17,7 @@ from bootstrap.fleet.registries import Registries
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, Refused, exit_code_of_many
 from bootstrap.model.schema_version import SCHEMA_VERSION
-from bootstrap.model.text import sentence
+from bootstrap.model.text import count_of, sentence
 from bootstrap.output.fleet_results import ScopeOf
 from bootstrap.output.json_documents import health_document, left_over_document, moment
 from bootstrap.output.tables import Row, Style, as_table, state_word
@@ -144,7 +144,7 @@ def listing_lines(
         yield from as_table(rows, width=width, style=style)
     counts = Counter(one.state for one in found)
     yield (
-        f"{len(found)} target{'s' * (len(found) != 1)}: "
+        f"{count_of(len(found), 'target')}: "
         f"{', '.join(f'{count} {state_word(word)}' for word, count in sorted(counts.items()))}."
     )
 

@@ -13,7 +13,7 @@ from bootstrap.fleet.progress import FleetReporter
 from bootstrap.model.deadline import Tell, silent
 from bootstrap.model.errors import LeftOver, Problem, PullkeyError, first_line
 from bootstrap.model.tense import doing
-from bootstrap.model.text import one_line, sentence
+from bootstrap.model.text import count_of, one_line, sentence
 from bootstrap.output.annotations import annotation as annotation_at
 from bootstrap.output.plain_progress import in_words
 from bootstrap.output.terminal import (
@@ -71,7 +71,7 @@ class PlainFleetReporter:
         self._what, self._count, self._done = what, count, 0
         self._begun = self._said = self._clock()
         if count:
-            self.line(f"{_at(what)} {count} target{'s' * (count != 1)} of {self._name}")
+            self.line(f"{_at(what)} {count_of(count, 'target')} of {self._name}")
 
     def at_work(self, entry: Entry, doing: str) -> None:
         begun = self._at_work[entry.number][2] if entry.number in self._at_work else time.monotonic()

@@ -17,7 +17,7 @@ from bootstrap.fleet.target_result import TargetResult
 from bootstrap.fleet.workspace import about
 from bootstrap.model.errors import ExitCode, first_line
 from bootstrap.model.schema_version import SCHEMA_VERSION
-from bootstrap.model.text import sentence
+from bootstrap.model.text import count_of, sentence
 from bootstrap.output.error_documents import error_fields, problem_document
 from bootstrap.output.json_documents import left_over_document
 
@@ -105,7 +105,7 @@ def plan_total(plan: Sequence[Planned]) -> str:
     """How many of each, in one line."""
     counts = Counter(one.action for one in plan)
     words = [f"{counts[action]} {text}" for action, text in _TELL.items() if counts[action]]
-    return f"{len(plan)} target{'s' * (len(plan) != 1)}: {', '.join(words)}." if plan else "No targets."
+    return f"{count_of(len(plan), 'target')}: {', '.join(words)}." if plan else "No targets."
 
 
 def project_lines(entries: Sequence[Entry], scope: ScopeOf) -> list[str]:
@@ -119,7 +119,7 @@ def end_total(ended: Sequence[TargetEnd]) -> str:
     """How a whole file's work has ended, in one line."""
     counts = Counter("for you to check" if one.result == "drift" else one.result for one in ended)
     words = [f"{count} {word}" for word, count in sorted(counts.items())]
-    return f"{len(ended)} target{'s' * (len(ended) != 1)}: {', '.join(words)}."
+    return f"{count_of(len(ended), 'target')}: {', '.join(words)}."
 
 
 def pace_lines(plan: Sequence[Planned], *, all_parts: bool) -> list[str]:

@@ -10,6 +10,7 @@ from bootstrap.engine.due import due
 from bootstrap.engine.health import CredentialHealth
 from bootstrap.model import clock
 from bootstrap.model.key_facts import KeyFacts
+from bootstrap.model.text import count_of
 from bootstrap.output.terminal import fold
 
 Style = Callable[[str, str], str]
@@ -154,8 +155,8 @@ def total(assessed: Sequence[CredentialHealth]) -> str:
         "not ours": "not created by pullkey",
     }
     counts = [(sum(one.state == state for one in assessed), word) for state, word in words.items()]
-    plural = "credential" if len(assessed) == 1 else "credentials"
-    return f"{len(assessed)} {plural}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
+    told = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"{count_of(len(assessed), 'credential')}: {told}"
 
 
 def _expires(key: KeyFacts | None) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError, UsageProblem
+from bootstrap.model.text import count_of
 from bootstrap.plugin.step import Notice
 
 _EXPECTED_SERVER = "Write it as https://HOST/v1/ or https://HOST:PORT/v1/."
@@ -288,6 +289,5 @@ def _in_words(time: dt.timedelta) -> str:
     seconds = int(time.total_seconds())
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' * (count != 1)}"
+            return count_of(seconds // size, unit)
     return "less than a minute"

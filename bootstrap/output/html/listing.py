@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from bootstrap.model.duration import BY_YOU
+from bootstrap.model.text import count_of
 from bootstrap.output.html.markup import Markup, joined, tag
 from bootstrap.output.html.rows import ORDER, Row, rows_of
 from bootstrap.output.html.timeline import Span, axis, life
@@ -113,7 +114,7 @@ def _about(document: Mapping[str, Any]) -> str:
 def _total(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
     told = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in ORDER if counts[state])
-    return f"{len(rows)} credential{'s' * (len(rows) != 1)}{': ' if told else ''}{told}."
+    return f"{count_of(len(rows), 'credential')}{': ' if told else ''}{told}."
 
 
 # -- what is wrong first -------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def _nothing(rows: Sequence[Row]) -> str:
         else ""
     )
     return (
-        f"{seen}{partly} credential{'s' * (partly != 1)} could not be checked beyond Akka's record: "
+        f"{seen}{count_of(partly, 'credential')} could not be checked beyond Akka's record: "
         "user-supplied, or not created by pullkey."
     )
 
