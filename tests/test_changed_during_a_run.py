@@ -37,15 +37,17 @@ def test_an_identity_for_which_another_machine_has_made_a_key_meanwhile_stays() 
             failed = victim.run()
         assert failed.code == 1, failed.text
         (theirs,) = keys_of(victim)
-        assert failed.err.count(f"this stays, since key {theirs} needs it") == 2
-        assert sum(f"since key {theirs} needs it" in notice for notice in failed.json["notices"]) == 2
+        assert failed.err.count(f"kept, since another run has created key {theirs}, which needs it") == 2
+        assert (
+            sum(f"created key {theirs}, which needs it" in notice for notice in failed.json["notices"]) == 2
+        )
         left = victim.life.there() - victim.life.before
         assert sum(line.startswith(("google account", "google binding")) for line in left) == 2
         # It is the other run's now, and no more this one's to undo.
         done = victim.run()
         assert "Clearing up after it" not in done.err
         # Nobody can know from here that it is in use: it is named, and the key that Akka has now is not.
-        assert f"Key {theirs} of {ACCOUNT}, made 20" in done.err
+        assert f"Key {theirs} of {ACCOUNT}, created 20" in done.err
         assert f"keys delete {theirs}" in done.err
         assert f"Key {victim.life.link.key_id} of" not in done.err
 
@@ -65,7 +67,7 @@ def test_an_identity_for_which_another_machine_makes_a_key_while_it_is_undone_st
             failed = victim.run()
         assert failed.code == 1, failed.text
         (theirs,) = keys_of(victim)
-        assert failed.err.count(f"this stays, since key {theirs} needs it") == 1
+        assert failed.err.count(f"kept, since another run has created key {theirs}, which needs it") == 1
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ class TestKeys:
 
         assert done.code == 0, done.text
         assert account(gcr).keys[old].disabled
-        assert "gone already" not in done.text
+        assert "already deleted" not in done.text
 
 
 def test_one_404_of_a_given_account_refuses_nothing(gcr: World) -> None:

@@ -62,13 +62,13 @@ def test_a_rotation_that_cannot_be_taken_back_says_why() -> None:
             assert told.code in (0, 1), told.text
             return told.err
 
-        assert "names no key that was replaced" in restored()
+        assert "names no replaced key that still exists" in restored()
         old = life.link.key_id
         assert victim.run().code == 0
         assert f"Key {old} is enabled again" in restored()
         assert f"Key {old} is enabled already" in restored()
         del account.keys[old]
-        assert f"Key {old} is deleted, which cannot be taken back" in restored()
+        assert f"Key {old} was deleted and cannot be restored" in restored()
 
 
 @pytest.mark.full

@@ -181,7 +181,7 @@ def test_what_stood_behind_a_replaced_record_is_named_where_nobody_can_be_asked(
         with during(victim, "akka.docker.add-credentials", all_is_denied):
             done = victim.life.onboard(*REPLACE_IDENTITY)
         assert done.code == 6, done.text
-        assert "what stood behind Akka's earlier" in done.err
+        assert "cloud resources of the replaced credential" in done.err
         assert verifies(victim, victim.name)
 
 

@@ -72,7 +72,7 @@ def test_a_log_goes_into_no_other_file(tmp_path: Path) -> None:
     mine.write_text("mine\n")
     done = run(tmp_path, "pullkey sandbox exec --log mine.txt -- true")
     assert done.returncode == 2
-    assert "is there already, and is not a log of calls of pullkey's" in done.stderr
+    assert "already exists, and is not a log of calls of pullkey's" in done.stderr
     assert mine.read_text() == "mine\n"
     (tmp_path / "link").symlink_to(mine)
     assert run(tmp_path, "pullkey sandbox exec --log link -- true").returncode == 2

@@ -454,7 +454,7 @@ ECR = base64.b64encode(
         (f"ghs_12345_{jwt(exp=1)}", "GitHub"),
         ("glcbt-64_madeup", "GitLab CI job"),
         (f"acme-glcbt-{jwt(exp=1)}", "GitLab CI job"),
-        (jwt(exp=NOW.timestamp() - 1), "ended at 2026-04-30 23:59 UTC"),
+        (jwt(exp=NOW.timestamp() - 1), "expired at 2026-04-30 23:59 UTC"),
         (jwt(exp=NOW.timestamp() + 3 * 3600), "expires in 3 hours"),
         (jwt(exp=NOW.timestamp() + 29 * 86400), "expires in 29 days"),
         (jwt(exp=NOW.timestamp() + 30), "less than a minute"),

@@ -159,7 +159,7 @@ def test_a_secret_in_the_file_is_refused_where_one_is_looked_for_and_never_repea
         (b"version: 1\ntargets:\n  - provider: g\xe9r\n", "3:16: the file is not valid UTF-8"),
         ("version: 1\n".encode("utf-16"), "1:1: the file is UTF-16"),
         ("version: 1\ntargets: \x07\n", "2:10: a character that cannot be printed"),
-        (b"# " + b"x" * 10_000_000, "1:1: the file has 10.0 MB"),
+        (b"# " + b"x" * 10_000_000, "1:1: the file is 10.0 MB"),
         (targets("  - provider: gcr\n    server: [a, b]\n"), "4:13: server is a text, and this is a list"),
         (
             targets("  - provider: acr\n    registry: 12345\n"),

@@ -42,7 +42,7 @@ def test_a_dry_run_says_why_there_is_nothing_to_be_done(gcr: World, replaced: An
     del account(gcr).keys[replaced.id]
     done = gcr.run("rotate", NAME, "--restore", "--dry-run")
     assert done.code == 1, done.text
-    assert f"Key {replaced.id} is deleted, which cannot be taken back" in done.err
+    assert f"Key {replaced.id} was deleted and cannot be restored" in done.err
 
 
 def test_a_key_that_is_enabled_after_its_grace_period_is_named_and_kept(gcr: World, replaced: Any) -> None:

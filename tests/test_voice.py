@@ -18,7 +18,7 @@ AVOIDED = re.compile(
     | (?: is | are | was )\ no \ (?!longer|more|one|such|answer)
     | took\ \S+\ from | (?:it|they)\ do(?:es)?\ not\ have\ it | is\ gone | are\ gone | proven? | proves | anew | wholly
     | lacks?\ the\ right | whoever\ has | all\ the\ same | made\ (?:by|for|here) | makes?\ a\ (?:key|token|credential)
-    | a\ person | is\ to\ go | goes\ on | switched\ o(?:n|ff)
+    | a\ person | stood | is\ to\ go | goes\ on | switched\ o(?:n|ff)
     )\b"""  # noqa: E501
 )
 """Words of an older voice. Say what the field says: shows, fix, you, user-supplied, expires, verified,

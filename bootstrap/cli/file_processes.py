@@ -198,7 +198,7 @@ def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
 
 def _end_with(parent: int) -> None:
-    """On Linux: be interrupted if the parent is killed."""
+    """On Linux, have the kernel send SIGTERM if the parent dies."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:

@@ -188,7 +188,7 @@ def service_and_other_name() -> UsageProblem:
 
 def output_file_exists(option: str, path: str) -> UsageProblem:
     return UsageProblem(
-        f"{option}: {path} is there already",
+        f"{option}: {path} already exists",
         fix="Name another file, and compare the two.",
         code=Code.OUTPUT_FILE,
     )
@@ -199,7 +199,7 @@ def empty_value(option: str) -> UsageProblem:
 
 
 def too_long(option: str, length: int, longest: int) -> UsageProblem:
-    return UsageProblem(f"{option} is {length} characters long, and takes {longest} at most")
+    return UsageProblem(f"{option} is {length} characters long; the maximum is {longest}")
 
 
 def not_printable(option: str, text: str) -> UsageProblem:

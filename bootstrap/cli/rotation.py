@@ -124,7 +124,8 @@ async def _restore_one(
     journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
     with contextlib.nullcontext() if values["dry_run"] else journal.locked():
         who = await session.connect()
-        nothing = await nothing_to_restore(session, link)
+        rotate = f"pullkey rotate {shlex.quote(held.name)}{command.scope.options}"
+        nothing = await nothing_to_restore(session, link, rotate)
         if nothing or values["dry_run"]:
             said = nothing or messages.key_would_be_restored(link)
             say(said, sys.stderr)

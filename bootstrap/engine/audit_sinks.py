@@ -114,9 +114,8 @@ class AuditFile:
                 fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def _lock(self) -> bool:
-        """Whether the file could be locked. Nobody holds the lock for long; a line is not lost for want of
-        it, and where it was waited for in vain once (a process that is stopped has it), it is tried once a
-        line.
+        """Try to lock the file. A line is written even without the lock. After one timeout, later lines try
+        only once.
         """
         for _ in range(self._lock_tries):
             try:

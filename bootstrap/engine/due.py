@@ -51,7 +51,7 @@ def due(key: KeyFacts, older_than: dt.timedelta | None = None) -> str:
         return ""
     if older_than is None and key.expires is not None and not _lasts_for_years(key):
         if key.created is None:
-            return "it has ended"
+            return "it has expired"
         return (
             f"{in_words(max(key.expires - today, dt.timedelta()))} of its "
             f"{in_words(key.expires - key.created)} are left"

@@ -276,7 +276,7 @@ class HandoffStep(Step):
         return await self._is_deleted(link.key_id, "Akka's record names it")
 
     async def _is_deleted(self, key_id: str, contradicted_by: str) -> bool:
-        """Whether a key is no longer shown, after the reads that such evidence of it asks for."""
+        """Whether a key is no longer shown, after as many reads as contradicting evidence requires."""
         found = await confirm_absent(
             lambda: self._session.key.facts(key_id),
             contradicted_by=contradicted_by,

@@ -52,8 +52,6 @@ async def check_created(session: Session, done: Done, secret_name: str) -> None:
 
 
 def made_known(done: Done) -> dict[str, object]:
-    """What the undoing of a key may go by that was reported wrongly: an id becomes part of calls and
-    commands, so it must be one.
-    """
+    """What an undo may trust of a faulty key step's result: nothing, unless its key id is valid."""
     made = dict(done.made or {})
     return made if is_key_id(made.get("key_id")) else {}

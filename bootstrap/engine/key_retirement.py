@@ -260,8 +260,9 @@ def _deleted(key_id: str, *, gone: bool) -> Done:
     return _done_saying(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
 
 
-async def nothing_to_restore(session: Session, link: KeyRef) -> str:
-    """Why the replaced key need not be enabled, in a sentence; "" if it is disabled.
+async def nothing_to_restore(session: Session, link: KeyRef, rotate: str) -> str:
+    """Why the replaced key need not be enabled, in a sentence; "" if it is disabled. `rotate` is the command
+    that replaces the current one.
 
     Raises:
         PullkeyError: there is no such key, or the cloud does not show it.
@@ -270,7 +271,7 @@ async def nothing_to_restore(session: Session, link: KeyRef) -> str:
         raise messages.no_key_to_restore()
     replaced = await read_twice(lambda: session.key.facts(link.replaces))
     if replaced is None:
-        raise messages.key_to_restore_was_deleted(link.replaces)
+        raise messages.key_to_restore_was_deleted(link.replaces, rotate)
     if not session.key.can_disable:
         return messages.key_never_disabled(link.replaces)
     return "" if replaced.disabled else f"Key {link.replaces} is enabled already."

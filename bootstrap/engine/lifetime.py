@@ -11,7 +11,7 @@ from bootstrap.plugin.provider import Target
 
 
 def check_lifetime(target: Target, longest: dt.timedelta | None, *, given: bool, option: str = "--") -> None:
-    """Whether a target's key is to last no longer than is allowed.
+    """Refuse a key that would last longer than the maximum.
 
     Args:
         target: whose key it is.

@@ -17,8 +17,8 @@ from bootstrap.plugin.step import Done, EngineStep, Script, State, Step, StepSta
 
 
 async def still_lost(keys: Sequence[KeyFacts], context: RunContext) -> list[KeyFacts] | None:
-    """Those of the lost keys that no record of Akka's names; None if that cannot be seen: a project cannot be
-    read, or there is no time to read enough lists.
+    """The lost keys that no Akka record names. None if Akka's records could not all be read, or there was no
+    time to read enough lists.
 
     Only its record tells a key in use from a lost one.
 

@@ -54,7 +54,7 @@ def registry_unreachable(attempt: PullAttempt) -> Problem:
 
 
 def registry_unreachable_for_now(attempt: PullAttempt) -> Notice:
-    return Notice(f"The registry could not be asked how it wants to be spoken to: {attempt.detail}")
+    return Notice(f"Could not read how the registry authenticates pulls: {attempt.detail}")
 
 
 def registry_refuses(attempt: PullAttempt) -> Problem:
@@ -218,7 +218,7 @@ def credential_not_found(name: str, where: str, nearest: str) -> UsageProblem:
 
 
 def record_changed_since_plan(secret_name: str) -> Problem:
-    return _plan_stale(f"Akka's {secret_name} is another one than when this was planned")
+    return _plan_stale(f"Akka's {secret_name} has changed since it was planned")
 
 
 def steps_not_planned(titles: Sequence[str]) -> Problem:
@@ -278,7 +278,7 @@ def replaced_key_would_be_overwritten(key_id: str, holder: str, command: str) ->
 
 
 def kept_for_another_run(title: str, key_id: str) -> str:
-    return f"{title}: this stays, since key {key_id} needs it, which another run has created meanwhile."
+    return f"{title}: kept, since another run has created key {key_id}, which needs it."
 
 
 def kept_since_use_is_unknown(title: str) -> str:
@@ -311,7 +311,7 @@ def key_not_retired(key_id: str, error: PullkeyError, command: str) -> LeftOver:
 
 def stopped_before_retirement(key_id: str, command: str) -> LeftOver:
     """The run was interrupted after Akka was seen to have the new key."""
-    what = f"key {key_id}, which Akka no longer holds: the run was interrupted before it was out of use"
+    what = f"key {key_id}, which Akka no longer holds: the run was interrupted before the key was retired"
     return LeftOver(what, command)
 
 
@@ -335,16 +335,17 @@ def lost_key_kept(key_id: str, error: PullkeyError, command: str) -> str:
 
 def no_key_to_restore() -> PullkeyError:
     return PullkeyError(
-        "Akka's record names no key that was replaced, or none that is still there",
-        fix="There is nothing to take back.",
+        "Akka's record names no replaced key that still exists",
+        fix="There is nothing to restore.",
         code=Code.NOTHING_TO_RESTORE,
     )
 
 
-def key_to_restore_was_deleted(key_id: str) -> PullkeyError:
+def key_to_restore_was_deleted(key_id: str, rotate: str) -> PullkeyError:
+    """`rotate` is the command that replaces the key that Akka holds."""
     return PullkeyError(
-        f"Key {key_id} is deleted, which cannot be taken back",
-        fix="Anyone who needs it needs another key.",
+        f"Key {key_id} was deleted and cannot be restored",
+        fix=f"To create a new key: {rotate}",
         code=Code.NOTHING_TO_RESTORE,
     )
 
@@ -364,7 +365,7 @@ def key_restored(link: KeyRef) -> str:
 
 
 def offboarding_interrupted(command: str) -> Interrupted:
-    return Interrupted("Interrupted; what was not removed yet is still there", fix=f"Go on with: {command}")
+    return Interrupted("Interrupted; some resources were not removed", fix=f"To continue: {command}")
 
 
 def cloud_resources_left_alone(detail: str) -> StepFailed:
@@ -378,7 +379,7 @@ def cloud_resources_left_alone(detail: str) -> StepFailed:
 
 def unrecorded_key(key: KeyFacts, identity: str, command: str) -> str:
     """A key that no record of Akka's names; it may be in use."""
-    when = f", made {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
+    when = f", created {key.created:%Y-%m-%d %H:%M} UTC," if key.created else ""
     return (
         f"Key {key.key_id} of {identity}{when} is in no record that Akka shows here: a run that did "
         "not end may have left "
@@ -436,9 +437,8 @@ def key_may_be_elsewhere(key_id: str, unread: str) -> str:
 
 
 def cloud_resources_of_replaced(held: HeldCredential, error: PullkeyError) -> LeftOver:
-    return LeftOver(
-        f"what stood behind Akka's earlier {held.name} ({held.username}, {held.email}): {error.what}", ""
-    )
+    who = f"{held.name} ({held.username}, {held.email})"
+    return LeftOver(f"cloud resources of the replaced credential {who}: {error.what}", "")
 
 
 def syslog_address_invalid(address: str) -> UsageProblem:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bootstrap.model.errors import LeftOver
+from bootstrap.model.text import listed
 from bootstrap.plugin.checks import Check
 
 # -- Akka ----------------------------------------------------------------------------------------------------
@@ -101,7 +102,10 @@ def certificates_missing(variable: str, path: str) -> Check:
 
 
 def certificates_set(variables: Iterable[str]) -> Check:
-    return Check("certificates", None, f"trusted certificates are set by: {', '.join(variables)} set")
+    names = list(variables)
+    return Check(
+        "certificates", None, f"{listed(names)} set{'s' * (len(names) == 1)} the trusted certificates"
+    )
 
 
 # -- the journal ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def no_record(secret_name: str) -> str:
 
 
 def truncated_record(shown: HeldCredential) -> str:
-    return f"it with less than it was given: {_fields(shown)}"
+    return f"an incomplete record: {_fields(shown)}"
 
 
 def another_record(shown: HeldCredential) -> str:
@@ -85,7 +85,7 @@ def registered_by_another_run(what: str, secret_name: str, scope: AkkaScope) -> 
 def record_removed_meanwhile(secret_name: str) -> LostRace:
     return LostRace(
         f"Akka's {secret_name} was removed while this run was under way",
-        fix="Run it again, if it is to be there.",
+        fix="To register it, run the command again.",
         code=Code.CONCURRENT_CHANGE,
     )
 
@@ -93,7 +93,7 @@ def record_removed_meanwhile(secret_name: str) -> LostRace:
 def key_deleted_meanwhile(key_id: str, secret_name: str) -> LostRace:
     return LostRace(
         f"Key {key_id}, of this run, was deleted before Akka answered that it holds it as {secret_name}",
-        fix="Another command has removed this credential meanwhile. Run it again, if it is to be there.",
+        fix="Another command has removed this credential meanwhile. To register it, run the command again.",
         code=Code.CONCURRENT_CHANGE,
     )
 
@@ -129,7 +129,7 @@ def akka_unreadable(key_id: str, secret_name: str, error: Exception) -> AkkaHold
 
 def nothing_to_remove(key_id: str, secret_name: str) -> AkkaHoldsNewKey:
     """Akka accepted the registration, and then says that there is no record to remove."""
-    return _may_hold(key_id, secret_name, "it says that none exists to remove")
+    return _may_hold(key_id, secret_name, "it reports no credential to remove")
 
 
 def no_record_shown(key_id: str, secret_name: str) -> AkkaHoldsNewKey:

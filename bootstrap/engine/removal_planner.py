@@ -158,7 +158,7 @@ class RemovalPlanner:
         )
 
     async def _report_missing_permissions(self, session: Session) -> None:
-        """Report the permissions that looking at what is to be removed, or removing it, takes in vain."""
+        """Report the permissions that reading or removing these objects needs and the login lacks."""
         concerned = {
             item.name
             for item in self._result.removals

@@ -22,7 +22,8 @@ class OperationOptions:
         dry_run: change nothing.
         yes: do not ask for confirmation before the first change.
         command: the command line as typed, to suggest running it again.
-        ask_permissions: whether to ask if the login may do it all. Not for a plan that another login applies.
+        ask_permissions: whether to check that the login has the needed permissions. Not for a plan that
+            another login applies.
     """
 
     dry_run: bool = False

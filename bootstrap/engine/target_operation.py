@@ -143,8 +143,8 @@ class TargetOperation(Operation):
         return ""
 
     async def _others_need(self, link: KeyRef, *, anew: bool = False) -> str:
-        """As `_others_hold`; also this credential in a region that may not have its new key yet, and one that
-        has replaced the key, in whose grace period it is.
+        """As `_others_hold`; also this credential in a region that may not have its new key yet, and a
+        credential that has replaced the key and is still within its grace period.
         """
         held = await self._held()
         if held is not None and held.lagging_regions:

@@ -134,7 +134,7 @@ class OutputFile:
             os.close(descriptor)
         if start and not (self.beginning and start == self.beginning):
             raise self._unusable(
-                f"{path} is there already, and is not {self.kind} that pullkey wrote", "Name another file."
+                f"{path} already exists, and is not {self.kind} that pullkey wrote", "Name another file."
             )
         return stat.S_IMODE(found)
 
@@ -177,7 +177,7 @@ def open_to_append(
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         why = "is not a regular file"
     elif not _begins_with(descriptor, beginning):
-        why = f"is there already, and is not {kind} of pullkey's"
+        why = f"already exists, and is not {kind} of pullkey's"
     if why:
         os.close(descriptor)
         raise UsageProblem(f"{option}: {path} {why}", fix=fix, code=Code.OUTPUT_FILE)

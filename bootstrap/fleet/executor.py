@@ -194,7 +194,7 @@ class Executor:
         if held is None:
             left, unseen = await self.planner.remains(entry)
             code = ExitCode.LEFT_OVER if left else ExitCode.DONE
-            detail = "; ".join(["it was gone already", *unseen])
+            detail = "; ".join(["it was already deleted", *unseen])
             return TargetResult(planned=planned, detail=detail, left_over=left, exit_code=code)
         if held.email != planned.email:
             raise messages.record_changed_since_plan(entry.secret_name)

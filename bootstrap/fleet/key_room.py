@@ -108,7 +108,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
     if waits and (one.expires is None or comes is None or one.expires > comes):
         one.reasons = [
             *one.reasons,
-            f"{what}. A place becomes free when a replaced key has had its grace period",
+            f"{what}. A slot becomes free when a replaced key's grace period is over",
         ]
         one.postponed = True
         if _clears_anyway(one):
@@ -117,7 +117,7 @@ def _leave_out(one: Planned, limit: KeyLimit, there: int, comes: dt.datetime | N
             one.action, one.steps = Action.POSTPONED, {}
         return
     ends = (
-        f"; its key expires on {one.expires:%Y-%m-%d %H:%M} UTC, before a place becomes free"
+        f"; its key expires on {one.expires:%Y-%m-%d %H:%M} UTC, before a slot becomes free"
         if waits and one.expires
         else ""
     )

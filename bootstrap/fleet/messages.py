@@ -223,7 +223,7 @@ def no_room_for_key(limit: KeyLimit) -> str:
 def no_slot(limit: KeyLimit, keys: int) -> str:
     """Why one of several targets gets no new key: `keys` is how many the identity has."""
     room = limit.at_most - keys
-    what = f"No place for another key: {limit.whose} has {keys} keys, and can have {limit.at_most} keys"
+    what = f"No slot for another key: {limit.whose} has {keys} keys, and can have {limit.at_most} keys"
     if room > 0:
         what += f", so there is room for {room} more, which {'goes' if room == 1 else 'go'} to others"
     return what
@@ -243,7 +243,7 @@ def little_room(limit: KeyLimit, targets: int) -> str:
     """The targets of one identity cannot all be rotated in one run."""
     return (
         f"{targets} targets use {limit.whose}, which can have {limit.at_most} keys: "
-        "they cannot all be rotated at once, as each then has two. What has no place is "
+        "they cannot all be rotated at once, as each then has two. Targets without a free slot are "
         f"postponed; else give some of them another {limit.another}"
     )
 

@@ -104,7 +104,7 @@ def no_targets(place: Place) -> Fault:
 
 
 def too_many_targets(place: Place, count: int, limit: int) -> Fault:
-    return Fault(place, f"there are {count} targets, and {limit} fit into one file", "Split the file")
+    return Fault(place, f"the file has {count} targets; the maximum is {limit}", "Split the file")
 
 
 def target_not_a_mapping(place: Place, kind: str) -> Fault:
@@ -201,7 +201,7 @@ def looks_like_secret(place: Place, name: str) -> Fault:
 
 
 def text_too_long(place: Place, name: str, length: int, limit: int) -> Fault:
-    return Fault(place, f"{name} has {length} characters, and {limit} are taken at most")
+    return Fault(place, f"{name} is {length} characters long; the maximum is {limit}")
 
 
 def unseen_character(place: Place, name: str) -> Fault:
@@ -237,6 +237,6 @@ def expires_before_rotation(place: Place, rotate_after: dt.timedelta, lifetime: 
     return Fault(
         place,
         f"rotate-after ({rotate_after.days}d) is not shorter than expires-in ({lifetime.days}d), "
-        "so keys would end before they are replaced",
+        "so keys would expire before they are replaced",
         "Set a shorter rotate-after",
     )

@@ -14,7 +14,7 @@ def file_too_long(length: int, limit: int) -> Fault:
     """Both are numbers of bytes."""
     return Fault(
         _BEGIN,
-        f"the file has {length / 1e6:.1f} MB, and {limit / 1e6:.0f} MB are read at most",
+        f"the file is {length / 1e6:.1f} MB; the maximum is {limit / 1e6:.0f} MB",
         "Split it: several files can be worked with one after another",
     )
 

@@ -12,7 +12,7 @@ from bootstrap.plugin.quota import ALWAYS, REMOVAL, Charge, Quota
 
 @dataclass(frozen=True)
 class Pace:
-    """The quota that allows a plan the least.
+    """The quota that limits a plan most.
 
     Attributes:
         calls: how many calls the plan takes of it.

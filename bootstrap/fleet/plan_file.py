@@ -91,8 +91,8 @@ def saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str,
 
 
 def unobserved(registries: Registries, policies: Sequence[Policy]) -> list[str]:
-    """What the targets of a saved plan do not observe by now, one line each: of these policies, and of those
-    that it was checked against, in the files that are still there.
+    """The policy violations of a saved plan, one line each: of these policies, and of those that it was
+    checked against, in the files that still exist.
     """
     from bootstrap.fleet.policy_file import policy_of_registries
 

@@ -105,7 +105,7 @@ class Scheduler:
 
     @contextlib.asynccontextmanager
     async def changing(self, entry: Entry, steps: Collection[str]) -> AsyncIterator[_Turn]:
-        """A turn that may create something; its holder sets whether what others need exists in the end.
+        """A turn that may create something; the caller records at the end whether the shared resources exist.
 
         Args:
             entry: the target.

@@ -52,7 +52,7 @@ class Keys(ABC):
         """
 
     def example_ref(self) -> KeyRef | None:
-        """A key as it is created now, with an id of the form that the cloud gives to keys.
+        """A sample reference to a new key, with an id in the cloud's format.
 
         Before anything is created, it is checked that Akka's record would lead back to it. None where the
         form of an id is not known; then it is checked once the key exists, which is deleted if it fails.

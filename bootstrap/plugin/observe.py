@@ -145,8 +145,8 @@ async def read_settled(read: Callable[[], Awaitable[T]]) -> T:
 async def _repeat(
     settled: Callable[[], Awaitable[bool]], contradicted_by: str, deadline: Deadline | None
 ) -> bool:
-    """Read until that settles it, or as often as confirms an absence. Return False if the time did not
-    suffice.
+    """Read until `settled` returns True, or often enough to confirm an absence. Return False if time ran
+    out.
     """
     if await settled():
         return True

@@ -162,7 +162,7 @@ class RestClient:
         finally:
             trace(f"{self.name} {method} {path} {status} {(clock.monotonic() - begin) * 1000:.0f} ms")
         if not whole:
-            raise self.error(0, "the answer is longer than any that is expected")
+            raise self.error(0, f"the answer is larger than {_BODY_LIMIT / 1e6:.0f} MB")
         return self._read(response, content, secrets)
 
     def _read(self, response: httpx.Response, content: bytes, secrets: Sequence[Secret]) -> Reply:

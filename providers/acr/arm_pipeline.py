@@ -16,8 +16,8 @@ _LONGEST_PAUSE_SECONDS = 60.0  # half of what a call may take
 
 
 def no_web_page() -> Any:
-    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
-    have one.
+    """Reject web pages: where no content is expected, the SDK accepts any 2xx answer, a proxy's page
+    included.
     """
     from azure.core.pipeline.policies import SansIOHTTPPolicy
 

@@ -173,8 +173,8 @@ class GraphClient:
 
 
 async def _no_web_page(response: httpx.Response) -> None:
-    """The SDK asks for no more than a good status where it expects no content, and some proxies' pages
-    have one.
+    """Reject web pages: where no content is expected, the SDK accepts any 2xx answer, a proxy's page
+    included.
     """
     if is_web_page(response.headers) and response.status_code < 500:
         raise answered_by_page(AzureApiError(0, "", ""), response.url.netloc.decode())

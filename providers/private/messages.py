@@ -210,7 +210,7 @@ def password_is_ecr_token() -> UsageProblem:
 
 def password_expired(expires: dt.datetime) -> UsageProblem:
     return UsageProblem(
-        f"This password is a token that ended at {expires:%Y-%m-%d %H:%M} UTC",
+        f"This password is a token that expired at {expires:%Y-%m-%d %H:%M} UTC",
         fix=_USE_A_LASTING_ONE,
         code=Code.SECRET_SHORT_LIVED,
     )
