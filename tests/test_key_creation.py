@@ -45,6 +45,22 @@ def test_a_key_is_created_and_handed_on() -> None:
     assert one.forgotten == 1
 
 
+@pytest.mark.parametrize("key_id", ["", None, 17, ["key-002"]])
+def test_an_answer_without_an_id_that_is_a_text_is_as_good_as_lost(key_id: Any) -> None:
+    """The key is found by the mark of its run and deleted, and another one created."""
+
+    class Odd(RobotKey):
+        def id_of(self, answer: str) -> str:
+            return answer if answer != "key-002" else key_id
+
+    one = key(cloud(), Odd)
+
+    done = of(one.do)
+
+    assert done.made == {"key_id": "key-003"}
+    assert set(one.cloud.keys) == {"key-003"}
+
+
 def test_keys_are_listed_before_one_is_created_unless_a_look_has_done_so() -> None:
     one = key(cloud("key-000"), UnmarkedKey)
 

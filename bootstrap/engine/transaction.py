@@ -341,7 +341,7 @@ class Transaction:
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """The command that undoes a step by hand."""
         if step.name == StepRole.KEY:
-            key_id = entry.known.get("key_id")
+            key_id = entry.known.get("key_id") or self._session.key.answered
             return self._session.key.delete_command(key_id) if key_id else self._options.command
         command = filled_in(step.script().undo.partition("\n")[0], self._session.script_variables())
         # A command with variables of the whole script cannot be typed. The next run cleans up by the journal.

@@ -233,7 +233,8 @@ class KeyResource(KeyKind[K, N]):
         """
         why = ""
         try:
-            if self.id_of(answer):
+            named: object = self.id_of(answer)
+            if named and isinstance(named, str):
                 return answer
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             why = f" ({type(error).__name__})"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,6 @@ from bootstrap.plugin.rest_client import RestClient
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Intent, Script
 
-Robot = Mapping[str, str]  # {"id", "name", "note", "created"}, and "secret" in the answer to its creation
-
 
 class AcmeError(ApiError):
     service = "The Acme registry"
@@ -32,6 +32,32 @@ class AcmeError(ApiError):
 
 class AcmeApi(RestClient):
     name, error = "acme", AcmeError
+
+
+@dataclass(frozen=True)
+class Robot:
+    id: str
+    name: str
+    note: str
+    created: dt.datetime
+    secret: Secret  # empty but in the answer to its creation
+
+
+@contextmanager
+def _as_documented() -> Iterator[None]:
+    """An answer without what it must have is as good as none: what it answers may have been done."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise AcmeError(0, "its answer is not as documented") from None
+
+
+def _robot(shown: Any) -> Robot:
+    robot_id, name, note, created = texts = [shown[one] for one in ("id", "name", "note", "created")]
+    secret = shown.get("secret", "")
+    if not all(isinstance(one, str) for one in (*texts, secret)):
+        raise TypeError
+    return Robot(robot_id, name, note, dt.datetime.fromisoformat(created), Secret(secret))
 
 
 class RobotKey(KeyResource[Robot, Robot]):
@@ -48,28 +74,30 @@ class RobotKey(KeyResource[Robot, Robot]):
         return {"note": f"pullkey {self._of.context.run_id}"}
 
     async def read(self, key_id: str) -> Robot | None:
-        return next((one for one in await self._all() if one["id"] == key_id), None)
+        return next((one for one in await self._all() if one.id == key_id), None)
 
     async def _all(self) -> list[Robot]:
-        robots: list[Robot] = (await self._call("GET", "/robots"))["robots"]
-        return robots
+        answer = await self._call("GET", "/robots")
+        with _as_documented():
+            return [_robot(one) for one in answer["robots"]]
 
     def facts_of(self, shown: Robot) -> KeyFacts:
-        return KeyFacts(shown["id"], dt.datetime.fromisoformat(shown["created"]))
+        return KeyFacts(shown.id, shown.created)
 
     async def create(self) -> Robot:
-        robot: Robot = await self._call("POST", "/robots", self.intent())
-        return robot
+        answer = await self._call("POST", "/robots", self.intent())
+        with _as_documented():
+            return _robot(answer)
 
     def id_of(self, answer: Robot) -> str:
-        return answer["id"]
+        return answer.id
 
     def example_ref(self) -> KeyRef:
         return KeyRef("robot", "a1b2c3d4e5f6", HOST)
 
     async def credential_of(self, answer: Robot) -> Credential:
-        link = KeyRef("robot", answer["id"], HOST)
-        return Credential(await self._of.server(), answer["name"], Secret(answer["secret"]), link)
+        link = KeyRef("robot", answer.id, HOST)
+        return Credential(await self._of.server(), answer.name, answer.secret, link)
 
     async def is_username(self, username: str, link: KeyRef) -> bool:
         return username == f"robot-{link.key_id}"  # each robot account has its own
@@ -78,11 +106,11 @@ class RobotKey(KeyResource[Robot, Robot]):
         await self._call("DELETE", f"/robots/{key_id}")
 
     async def of_run(self, intent: Intent) -> Sequence[str]:
-        return [one["id"] for one in await self._all() if one["note"] == intent["note"]]
+        return [one.id for one in await self._all() if one.note == intent["note"]]
 
     async def list_ours(self, *, as_seen: bool = False) -> list[KeyFacts]:
         try:
-            return [self.facts_of(one) for one in await self._all() if one["note"].startswith("pullkey ")]
+            return [self.facts_of(one) for one in await self._all() if one.note.startswith("pullkey ")]
         except ApiError as error:
             raise self.refusal(error, "list the robot accounts") from None
 
