@@ -10,7 +10,8 @@ import pytest
 
 from bootstrap.testing.harness.world import World
 from providers.acr.emulator import authorization, odata
-from tests.harness.azure_state import APP, NAME, applications, roles, secrets
+from providers.acr.emulator.roles import ACR_PULL, ACR_PUSH
+from tests.harness.azure_state import APP, NAME, applications, roles, secrets, shop
 
 PULL = [("AcrPull", "acmeshop")]
 
@@ -114,3 +115,25 @@ def test_what_this_run_granted_says_which_run_it_was(acr: World) -> None:
     described: Any = made.description
     assert "pullkey" in described
     assert "run " in described
+
+
+@pytest.mark.parametrize(
+    ("role", "denied"), [(ACR_PUSH, ("write", "delete")), (ACR_PULL, ("read", "write", "delete"))]
+)
+def test_a_role_that_comes_from_elsewhere_is_not_granted_by_a_later_command(
+    acr: World, role: str, denied: tuple[str, ...]
+) -> None:
+    """`--skip-grant`: no option of the later commands names it, and the login need not see or assign roles."""
+    state = acr.cloud.state
+    theirs = state.add_application("theirs", owner_id=state.operator.object_id)
+    state.add_assignment(state.add_service_principal(theirs).id, role, shop(acr).id)
+    before = roles(acr, theirs.app_id)
+    assert acr.onboard("--app-id", theirs.app_id, "--skip-grant").code == 0
+    state.denied_actions |= {f"Microsoft.Authorization/roleAssignments/{one}" for one in denied}
+
+    commands = [("rotate", NAME, "--yes"), ("list", "--check"), ("verify", NAME), ("import",)]
+    done = [acr.run(*command) for command in commands]
+
+    assert [one.code for one in done] == [0, 0, 0, 0], "".join(one.text for one in done)
+    assert roles(acr, theirs.app_id) == before
+    assert "skip-grant: true" in done[-1].out

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bootstrap.model.akka_record import HeldCredential
+from bootstrap.model.errors import PullkeyError
 from bootstrap.model.server import host_of
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import refused
 from providers.acr import messages
+from providers.acr.assignments import Assignments
+from providers.acr.cloud import Azure
 from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import cloud_of, find_registry
+from providers.acr.roles import derived_names
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of
 
@@ -47,12 +53,34 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
         name = held.link.name if held.link is not None else DEFAULT_APP
         return AcrTarget.parse({**values, "app_name": name, "located": app_id})
     if not application.unique_name.startswith(_OURS):
-        return given
+        return await _foreign(given, cloud)
     # The unique name never changes; the display name may have been changed since.
     mark = application.unique_name.removeprefix(_OURS)
     name = application.display_name if slug(application.display_name) == mark else mark
     ours = AcrTarget.parse({**values, "app_name": name or DEFAULT_APP, "located": app_id})
-    return ours if ours.unique_name == application.unique_name else given
+    return ours if ours.unique_name == application.unique_name else await _foreign(given, cloud)
+
+
+async def _foreign(given: AcrTarget, cloud: Azure) -> AcrTarget:
+    """The target of an application that is not pullkey's. It may pull by any role, here or above, its own or
+    a group's (`--skip-grant`): what pullkey was not seen to assign, it does not assign again.
+    """
+    try:
+        registry, principal = (
+            await find_registry(cloud, given),
+            await cloud.graph.seen_principal(given.app_id),
+        )
+        if principal is None:
+            return given
+        names = derived_names(registry.id, principal.object_id).values()
+        assigned = await asyncio.gather(*(Assignments(cloud).get(registry.id, name) for name in names))
+    except PullkeyError:
+        return given  # no registry: the steps say so
+    except AzureApiError as error:
+        if error.unauthenticated or error.busy:
+            raise refused(error, f"show the roles of the application {given.app_id}") from None
+        return replace(given, granted_elsewhere=True)
+    return replace(given, granted_elsewhere=not any(assigned))
 
 
 async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[str, Any]) -> AcrTarget:

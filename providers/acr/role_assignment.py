@@ -109,6 +109,8 @@ class Grant(Resource[Assignment]):
 
     async def look_now(self) -> StepStatus:
         session = self._session
+        if session.target.granted_elsewhere:
+            return StepStatus(State.DONE, "comes from elsewhere")
         registry, principal = await session.registry(), await session.principal()
         if principal is None:
             return StepStatus(State.MISSING, "there is no service principal yet")

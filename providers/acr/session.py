@@ -96,14 +96,13 @@ class AcrSession(ApplicationFacts):
         if attempt.verdict not in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT) or self.credential is None:
             return ""
         key_id = self.credential.link.key_id
+        not_ours = self.target.skip_grant or self.target.granted_elsewhere
         try:
             registry = await self.registry()
             application = await self.cloud.graph.application_by_app_id(self.credential.username)
             principal = await self.cloud.graph.principal(self.credential.username)
             grants = (
-                await self.grants_on(registry, principal)
-                if principal is not None and not self.target.skip_grant
-                else []
+                await self.grants_on(registry, principal) if principal is not None and not not_ours else []
             )
         except (AzureApiError, PullkeyError):
             return ""
@@ -113,9 +112,9 @@ class AcrSession(ApplicationFacts):
             return messages.SHOWN_DISABLED
         if key_id not in [one.key_id for one in application.passwords]:
             return messages.shown_without_secret(key_id)
-        if not (grants or self.target.skip_grant):
+        if not (grants or not_ours):
             return messages.shown_without_role(ROLE_NAMES[self.role], registry.name)
-        if self.target.skip_grant:
+        if not_ours:
             return messages.SHOWN_WITHOUT_GRANT
         if grants and all(one.condition for one in grants):
             return messages.role_has_condition(

@@ -76,6 +76,8 @@ class AcrTarget:
         token: the token's name, if it comes from Akka's record; else it is derived.
         scope_map: the same for its scope map.
         located: the client id in Akka's record by which the target was found.
+        granted_elsewhere: whether such a record led to an application that is not pullkey's, and no role of
+            pullkey's assignment was seen.
         seen: what Azure has shown so far: `host` (the login server), `subscription`, and how many secrets
             the application can have (`most_secrets`).
     """
@@ -99,6 +101,7 @@ class AcrTarget:
     token: str = ""
     scope_map: str = ""
     located: str = ""
+    granted_elsewhere: bool = False
     seen: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -259,6 +262,8 @@ def options_of(held: HeldCredential, target: AcrTarget | None) -> dict[str, str 
         return found | {"auth-kind": "token", "repository": ",".join(whole) or "NAME"}
     if target.app_id:
         found["app-id"] = target.app_id
+        if target.granted_elsewhere:
+            found["skip-grant"] = True
     elif target.app_name != DEFAULT_APP:
         found["app-name"] = target.app_name
     return found
