@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bootstrap.testing.harness.world import World
-from tests.harness.azure_state import APP, NAME, applications, roles, secrets
+from providers.acr.emulator.roles import ACR_PULL
+from tests.harness.azure_state import APP, NAME, applications, cloud_picture, roles, secrets, shop
 
 UNIQUE_NAME = "pullkey-akka-docker-reader"
 
@@ -138,6 +139,30 @@ class TestRestoring:
         assert theirs.id in refused.text
         assert "az rest --method DELETE" in refused.text
         assert deleted(acr) == [UNIQUE_NAME]
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_credential_of_another_application_that_was_deleted_is_not_moved_to_ours(
+    acr: World, purged: bool
+) -> None:
+    onboard_abac = ("onboard", "acr", "--registry", "acmeabac", "--yes", "--akka-project", "shop")
+    assert acr.run(*onboard_abac, "--no-wait").code == 0
+    (ours,) = applications(acr)
+    state = acr.cloud.state
+    theirs = state.add_application("theirs", owner_id=state.operator.object_id)
+    state.add_assignment(state.add_service_principal(theirs).id, ACR_PULL, shop(acr).id)
+    assert acr.onboard("--app-id", theirs.app_id).code == 0
+    delete(acr, theirs)
+    if purged:
+        theirs.lifetime.purged = state.now()
+    before = cloud_picture(acr)
+
+    refused = acr.run("rotate", NAME, "--yes")
+
+    assert refused.code == 3, refused.text
+    assert theirs.app_id in refused.text
+    assert cloud_picture(acr) == before
+    assert acr.held(NAME).username == theirs.app_id != ours.app_id
 
 
 class TestWithoutThePermission:

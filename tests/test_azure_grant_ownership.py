@@ -123,7 +123,7 @@ def test_what_this_run_granted_says_which_run_it_was(acr: World) -> None:
 def test_a_role_that_comes_from_elsewhere_is_not_granted_by_a_later_command(
     acr: World, role: str, denied: tuple[str, ...]
 ) -> None:
-    """`--skip-grant`: no option of the later commands names it, and the login need not see or assign roles."""
+    """`--skip-grant`: no option of the later commands names it, and the login need not see or assign any."""
     state = acr.cloud.state
     theirs = state.add_application("theirs", owner_id=state.operator.object_id)
     state.add_assignment(state.add_service_principal(theirs).id, role, shop(acr).id)

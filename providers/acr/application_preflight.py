@@ -75,7 +75,9 @@ class ApplicationPreflight:
             return PreflightFindings(
                 [messages.unique_name_taken(target, deleted, self._session.taken_name_fix(deleted))]
             )
-        if application is None and target.located and (deleted is None or deleted.app_id != target.located):
+        # The unique name may be that of another application than the record's, whose place it must not take.
+        named = application or deleted
+        if target.located and (named is None or named.app_id.lower() != target.located):
             gone = await self._session.recorded_is_deleted()
             return PreflightFindings([messages.recorded_application_not_shown(target.located, deleted=gone)])
         if application is None and (others := await self._namesakes()):

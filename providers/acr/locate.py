@@ -15,6 +15,8 @@ from bootstrap.plugin.errors import refused
 from providers.acr import messages
 from providers.acr.assignments import Assignments
 from providers.acr.cloud import Azure
+from providers.acr.deleted_items import DeletedApplication
+from providers.acr.directory_objects import Application
 from providers.acr.errors import AzureApiError
 from providers.acr.registry_session import cloud_of, find_registry
 from providers.acr.roles import derived_names
@@ -41,6 +43,7 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     given = AcrTarget.parse({**values, "app_id": app_id})
     cloud = cloud_of(context, cloud=given.cloud, auth=given.auth, tenant=given.tenant)
     await cloud.connect_to_directory()
+    application: Application | DeletedApplication | None
     try:
         application = await cloud.graph.seen_application(app_id=app_id)
     except AzureApiError as error:
@@ -48,17 +51,30 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
             raise refused(error, f"show the application {app_id}") from None
         raise messages.application_unreadable(app_id, error) from None
     if application is None:
-        # It may be new, or deleted. Until it is seen, it is assumed to be pullkey's, with the name in the
-        # key's reference; before a removal its mark is checked.
-        name = held.link.name if held.link is not None else DEFAULT_APP
-        return AcrTarget.parse({**values, "app_name": name, "located": app_id})
-    if not application.unique_name.startswith(_OURS):
+        deleted = await _deleted(cloud, app_id)
+        if deleted is None:
+            # It may be new, or permanently deleted. Until it is seen, it is assumed to be pullkey's, with the
+            # name in the key's reference; before a removal its mark is checked.
+            name = held.link.name if held.link is not None else DEFAULT_APP
+            return AcrTarget.parse({**values, "app_name": name, "located": app_id})
+        if not (deleted.ours and deleted.unique_name.startswith(_OURS)):
+            return given
+        application = deleted
+    elif not application.unique_name.startswith(_OURS):
         return await _foreign(given, cloud)
     # The unique name never changes; the display name may have been changed since.
     mark = application.unique_name.removeprefix(_OURS)
     name = application.display_name if slug(application.display_name) == mark else mark
     ours = AcrTarget.parse({**values, "app_name": name or DEFAULT_APP, "located": app_id})
     return ours if ours.unique_name == application.unique_name else await _foreign(given, cloud)
+
+
+async def _deleted(cloud: Azure, app_id: str) -> DeletedApplication | None:
+    """The application in the directory's deleted items, as far as this login may read them."""
+    try:
+        return await cloud.graph.deleted.application(app_id=app_id)
+    except AzureApiError:
+        return None
 
 
 async def _foreign(given: AcrTarget, cloud: Azure) -> AcrTarget:
