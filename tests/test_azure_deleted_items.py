@@ -107,6 +107,20 @@ class TestRestoring:
         assert done.code == 0, done.text
         assert acr.run("verify", "acr").code == 0
 
+    def test_what_an_offboarding_has_left_over_is_removed_by_the_next_onboarding(self, acr: World) -> None:
+        assert acr.onboard().code == 0
+        acr.fault("arm.DeleteRoleAssignment=403;code=AuthorizationFailed*3")
+        left = acr.run("offboard", NAME, "--yes")
+        assert left.code == 6, left.text
+        acr.running.sandbox.faults.faults.clear()
+
+        done = acr.onboard()
+
+        assert done.code == 0, done.text
+        (application,) = applications(acr)
+        assert len(secrets(application)) == 1
+        assert roles(acr, application.app_id) == [("AcrPull", "acmeshop")]
+
     def test_a_run_that_fails_puts_it_back_where_it_was(self, acr: World) -> None:
         assert acr.onboard().code == 0
         delete(acr, applications(acr)[0])

@@ -55,7 +55,10 @@ class AcrSession(ApplicationFacts):
                 await self.application()
             except AzureApiError:
                 return None
-        return self.known.app_id if self.known else None
+        if self.known is not None:
+            return self.known.app_id
+        deleted = await self.deleted()  # which the next onboarding restores
+        return deleted.app_id if deleted is not None and deleted.ours else None
 
     async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
         missing: dict[str, str] = {}
