@@ -28,6 +28,7 @@ from bootstrap.model.errors import NotShown, PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.observe import Absent, Present, confirm_absent
+from bootstrap.plugin.resource import Resource
 from bootstrap.plugin.session import Session
 from bootstrap.plugin.step import Disposition, Removal, Step, StepRole, StillThere
 
@@ -384,4 +385,5 @@ async def _removal_of_step(step: Step) -> Removal | None:
     try:
         return await step.removal()
     except PullkeyError as error:
-        return Removal(Disposition.UNSEEN, step.title, error.what)
+        command = step.delete_command() if isinstance(step, Resource) else ""
+        return Removal(Disposition.UNSEEN, step.offboarded, error.what, command)

@@ -170,6 +170,11 @@ class Step(ABC):
     def title(self) -> str:
         """What the step does, in one line that begins with a verb of `bootstrap.model.tense`."""
 
+    @property
+    def offboarded(self) -> str:
+        """The object in a list of removals, including what is deleted with it."""
+        return thing(self.title)
+
     @abstractmethod
     async def look(self) -> StepStatus:
         """Check whether the step is already done. Read-only.

@@ -9,7 +9,7 @@ from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.attempt import Attempt
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
-from bootstrap.plugin.errors import as_sentence
+from bootstrap.plugin.errors import as_sentence, refused
 from bootstrap.plugin.retry import read_twice
 from providers.acr import messages_application as messages
 from providers.acr.arm_objects import Assignment, Registry
@@ -233,16 +233,22 @@ class ApplicationFacts(RegistrySession):
         Other subscriptions than the registry's are skipped if this login may not read them.
 
         Raises:
-            StepFailed: the roles in the registry's own subscription may not be read.
+            StepFailed: the roles in the registry's own subscription may not be read; of a deleted registry,
+                which may have been in any, those in one of them.
         """
-        registry = await self.registry()
+        registry = await self.existing_registry()
         with as_sentence(f"show the roles of {self.target.app_label}"):
             principal = await read_twice(lambda: self.cloud.graph.principal(application.app_id))
             if principal is None:
                 return []
             self.known_principal = principal
-            found = await self.assignments.in_subscription(registry.subscription, principal.object_id)
-            elsewhere = set(await self.cloud.subscriptions()) - {registry.subscription}
+            own = {registry.subscription} if registry is not None else set[str]()
+            found = [
+                role
+                for one in own
+                for role in await self.assignments.in_subscription(one, principal.object_id)
+            ]
+            elsewhere = set(await self.cloud.subscriptions()) - own
         answers = await asyncio.gather(
             *(self.assignments.in_subscription(one, principal.object_id) for one in sorted(elsewhere)),
             return_exceptions=True,
@@ -250,5 +256,8 @@ class ApplicationFacts(RegistrySession):
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, AzureApiError):
                 raise answer
+            if isinstance(answer, AzureApiError) and registry is None:
+                raise refused(answer, f"show the roles of {self.target.app_label}")
             found += answer if isinstance(answer, list) else []
-        return [one for one in found if not is_derived(one, registry, principal.object_id)]
+        scope = registry.id if registry is not None else f"/registries/{self.target.name}"
+        return [one for one in found if not is_derived(one, scope, principal.object_id)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.model import clock
@@ -300,6 +301,26 @@ class Azure:
             return as_registry(await self.registries_client(subscription).registries.get(group, name))
 
         return await self._facts.get(resource, lambda: self.call("GetRegistry", resource, got))
+
+    async def name_is_free(self, name: str) -> bool:
+        """Whether no registry of this Azure cloud has the name, whoever may see it; false if that may not be
+        asked.
+        """
+
+        async def asked(subscription: str) -> bool:
+            from azure.mgmt.containerregistry.models import RegistryNameCheckRequest
+
+            body = RegistryNameCheckRequest(name=name, type="Microsoft.ContainerRegistry/registries")
+            found = await self.registries_client(subscription).registries.check_name_availability(body)
+            return found.name_available is True
+
+        async def ask() -> bool:
+            for subscription in await self.subscriptions():
+                with contextlib.suppress(AzureApiError):
+                    return await self.call("CheckNameAvailability", name, partial(asked, subscription))
+            return False
+
+        return await self._facts.get(("free", name.lower()), ask)
 
     async def allowed_actions(self, registry: Registry) -> list[tuple[list[str], list[str]]]:
         """For each role that the caller has on the registry: its `actions` and `notActions`."""

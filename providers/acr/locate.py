@@ -18,7 +18,7 @@ from providers.acr.cloud import Azure
 from providers.acr.deleted_items import DeletedApplication
 from providers.acr.directory_objects import Application
 from providers.acr.errors import AzureApiError
-from providers.acr.registry_session import cloud_of, find_registry
+from providers.acr.registry_session import cloud_of, find_registry, is_deleted
 from providers.acr.roles import derived_names
 from providers.acr.target import DEFAULT_APP, AcrTarget, is_guid, slug
 from providers.acr.tokens import Tokens, repositories_of
@@ -105,7 +105,12 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
     target = AcrTarget.parse({**named, "image": None})
     cloud = cloud_of(context, cloud=target.cloud, auth=target.auth, tenant=target.tenant)
     await cloud.connect()
-    registry = await find_registry(cloud, target)
+    try:
+        registry = await find_registry(cloud, target)
+    except PullkeyError as error:
+        if await is_deleted(cloud, target.name, target.host, error):
+            return target
+        raise
     tokens = Tokens(cloud)
     try:
         token = await tokens.token(registry, held.username)

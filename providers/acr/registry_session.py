@@ -8,8 +8,10 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from bootstrap.model.codes import Code
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import PullkeyError, problem_of
+from bootstrap.model.server import host_of
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
 from bootstrap.plugin.errors import refused
@@ -51,6 +53,21 @@ class RegistrySession(Session):
         if not self.target.subscription and len(await self.cloud.subscriptions()) > 1:
             self.target.seen["subscription"] = found.subscription
         return found
+
+    async def existing_registry(self) -> Registry | None:
+        """The registry; None if it is known to be deleted. That this login does not see it says nothing.
+
+        Raises:
+            PullkeyError: it is not shown.
+        """
+        try:
+            return await self.registry()
+        except PullkeyError as error:
+            held = await self.context.held_credential()
+            host = self.target.host if self.target.host_named or held is None else host_of(held.server)
+            if await is_deleted(self.cloud, self.target.name, host, error):
+                return None
+            raise
 
     async def connect(self) -> str:
         return await self.cloud.connect()
@@ -133,6 +150,15 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
     if target.host_named and not target.is_at(found.login_server):
         raise messages.login_server_differs(found.name, found.login_server, target.host)
     return found
+
+
+async def is_deleted(cloud: Azure, name: str, host: str, error: PullkeyError) -> bool:
+    """Whether a registry that was not found does not exist: its name is free.
+
+    With a domain name label (NAME-HASH) a registry does not take its name, so of such a one it is not known.
+    """
+    plain = host.partition(".")[0] == name.lower()
+    return plain and error.code is Code.REGISTRY_NOT_FOUND and await cloud.name_is_free(name)
 
 
 async def _search(cloud: Azure, target: AcrTarget) -> Registry:

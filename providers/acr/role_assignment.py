@@ -74,6 +74,7 @@ class Grant(Resource[Assignment]):
         self._at: Intent = {}
         """Which assignment is undone or removed."""
         self._offboarded = self._removed_by = ""
+        self._registry_deleted = False
 
     @property
     def title(self) -> str:
@@ -94,7 +95,7 @@ class Grant(Resource[Assignment]):
 
     @property
     def offboarded(self) -> str:
-        return self._offboarded
+        return self._offboarded or self.noun
 
     def deleted_as(self) -> str:
         target = self._session.target
@@ -246,6 +247,8 @@ class Grant(Resource[Assignment]):
 
     def delete_command(self) -> str:
         at = self._at or self.intent()
+        if not (self._removed_by or at["scope"]):
+            return ""
         return self._removed_by or unassign_command(assignment_id(at["scope"], at["name"]))
 
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
@@ -265,7 +268,10 @@ class Grant(Resource[Assignment]):
 
     async def expected(self) -> Assignment | None:
         session = self._session
-        registry, label = await session.registry(), session.target.app_label
+        registry, label = await session.existing_registry(), session.target.app_label
+        if registry is None:
+            self._registry_deleted, self._offboarded = True, f"role of {label} on {session.target.name}"
+            return None
         await session.expected_application()
         # Other looks of this run may have shown it meanwhile.
         principal = self._principal = await read_twice(session.principal_now) or session.known_principal
@@ -274,18 +280,20 @@ class Grant(Resource[Assignment]):
             return None
         with as_sentence(f"show the roles on {registry.name}"):
             assigned = await session.roles_on(registry, principal)
-        ours = [one for one in assigned if is_derived(one, registry, principal.object_id)]
+        ours = [one for one in assigned if is_derived(one, registry.id, principal.object_id)]
         roles = [ROLE_NAMES.get(one.role, one.role) for one in ours] or [ROLE_NAMES[session.role]]
         self._offboarded = f"{' and '.join(roles)} of {label} on {registry.name}"
         return next((one for one in (*ours, *assigned) if one in ours or self._grants(one)), None)
 
     @property
     def absent(self) -> str:  # type: ignore[override]
+        if self._registry_deleted:
+            return "its registry was deleted"
         return "there is no application" if self._principal is None else "not granted"
 
     async def contradiction(self) -> str:
         session = self._session
-        if self._principal is not None:
+        if self._principal is not None or self._registry_deleted:
             return ""
         if await session.expected_application() is None and await session.is_surely_gone():
             return ""
@@ -296,7 +304,7 @@ class Grant(Resource[Assignment]):
     async def removal_of(self, shown: Assignment) -> Removal:
         registry = await self._session.registry()
         self._removed_by = unassign_command(shown.id)
-        if self._principal is not None and is_derived(shown, registry, self._principal.object_id):
+        if self._principal is not None and is_derived(shown, registry.id, self._principal.object_id):
             return self.to_remove()
         if shown.scope.lower() != registry.id.lower():
             return self.to_keep(f"it comes from {place_of(shown)}")

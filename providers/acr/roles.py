@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from providers.acr.arm_objects import Assignment, Registry
+    from providers.acr.arm_objects import Assignment
 
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 REPOSITORY_READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
@@ -46,11 +46,11 @@ def derived_names(scope: str, principal: str) -> dict[str, str]:
     return {role: assignment_name(scope, principal, role) for role in ROLE_NAMES}
 
 
-def is_derived(assignment: Assignment, registry: Registry, principal: str) -> bool:
-    """Whether an assignment is one that pullkey has made on this registry."""
+def is_derived(assignment: Assignment, registry: str, principal: str) -> bool:
+    """Whether an assignment is one that pullkey has made on a registry, by the registry's id or its end."""
     return (
-        assignment.scope.lower() == registry.id.lower()
-        and assignment.name in derived_names(registry.id, principal).values()
+        assignment.scope.lower().endswith(registry.lower())
+        and assignment.name in derived_names(assignment.scope, principal).values()
     )
 
 

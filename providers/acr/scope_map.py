@@ -59,8 +59,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         return f"Create the {self.noun}{pulls}"
 
     async def read(self) -> ScopeMap | None:
-        registry = await self._session.registry()
-        return await self._session.tokens.scope_map(registry, self._session.target.scope_map_name)
+        return await self._session.scope_map_now()
 
     async def seen(self) -> ScopeMap | None:
         self._seen = await self._session.scope_map()
@@ -121,7 +120,7 @@ class ScopeMapGrant(RegistryResource[ScopeMap]):
         session = self._session
         if await session.recently_made():
             return "Azure does not show it, and it may have been created minutes ago"
-        token = await session.tokens.token(await session.registry(), session.target.token_name)
+        token = await session.token_shown()
         if token is not None and token.scope_map == session.target.scope_map_name:
             return "its token names it, and Azure does not show it"
         return ""

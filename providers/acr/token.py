@@ -51,9 +51,7 @@ class TokenIdentity(RegistryResource[Token]):
         return f"Create the {self.noun} in the registry {self._session.target.name}"
 
     async def read(self) -> Token | None:
-        return await self._session.tokens.token(
-            await self._session.registry(), self._session.target.token_name
-        )
+        return await self._session.token_shown()
 
     async def seen(self) -> Token | None:
         return await self._session.token()
@@ -113,7 +111,8 @@ class TokenIdentity(RegistryResource[Token]):
         session = self._session
         if await session.recently_made():
             return "Azure does not show it, and its password was generated minutes ago"
-        listed = await session.tokens.all(await session.registry())
+        registry = await session.existing_registry()
+        listed = await session.tokens.all(registry) if registry is not None else []
         self.listed_only = session.target.token_name in [one.name for one in listed]
         return "it is listed, and Azure does not show it" if self.listed_only else ""
 

@@ -45,10 +45,12 @@ class TokenFacts(RegistrySession):
         self.actions = tuple(map(action_of, target.repositories))
 
     async def token_shown(self) -> Token | None:
-        return await self.tokens.token(await self.registry(), self.target.token_name)
+        registry = await self.existing_registry()
+        return await self.tokens.token(registry, self.target.token_name) if registry is not None else None
 
     async def scope_map_now(self) -> ScopeMap | None:
-        return await self.tokens.scope_map(await self.registry(), self.target.scope_map_name)
+        registry, name = await self.existing_registry(), self.target.scope_map_name
+        return await self.tokens.scope_map(registry, name) if registry is not None else None
 
     async def token_now(self) -> Token | None:
         """Read the token again.
@@ -62,7 +64,9 @@ class TokenFacts(RegistrySession):
     async def recently_made(self) -> bool:
         """Whether the password in Akka's record is so new that reads may not show its token yet."""
         held = await self.context.held_credential()
-        return held is not None and held.link is not None and is_new(held.link.key_id)
+        if held is None or held.link is None or not is_new(held.link.key_id):
+            return False
+        return await self.existing_registry() is not None
 
     async def _expected_token(self) -> Token | None:
         """Return the token that Akka's record names; wait for it if it may be too new to be shown.

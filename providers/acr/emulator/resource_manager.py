@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from providers.acr.emulator.answers import ApiError
+from providers.acr.emulator.answers import ApiError, json_object, text_in
 from providers.acr.emulator.arm_api import ArmApi, any_case, not_found
 from providers.acr.emulator.dates import with_decimals
 from providers.acr.emulator.registry_json import REGISTRY_TYPE, registry_json, sku
@@ -38,6 +38,8 @@ class ResourceManager:
         provider = _SUBSCRIPTION + any_case("providers") + "/{namespace}"
         arm.route("GET", provider, "GetProvider", self._provider)
         arm.route("POST", provider + any_case("register"), "RegisterProvider", self._register)
+        names = _SUBSCRIPTION + any_case("providers", "Microsoft.ContainerRegistry", "checkNameAvailability")
+        arm.route("POST", names, "CheckNameAvailability", self._name, changes=False)
         arm.route("GET", _SUBSCRIPTION + _REGISTRIES, "ListRegistries", self._registries)
         arm.route("GET", _GROUP + _REGISTRIES, "ListRegistriesByResourceGroup", self._registries)
         arm.route("GET", _GROUP + _REGISTRIES + "/{registry}", "GetRegistry", self._registry)
@@ -153,6 +155,19 @@ class ResourceManager:
         self._arm.require(caller, f"{namespace}/register/action", subscription.scope)
         subscription.providers.add(namespace)
         return web.json_response(_provider_json(subscription, namespace))
+
+    async def _name(self, request: web.Request, caller: Caller) -> web.Response:
+        subscription = self._known(request)
+        action = "Microsoft.ContainerRegistry/checkNameAvailability/read"
+        self._arm.require(caller, action, subscription.scope)
+        name = text_in(await json_object(request), "name") or ""
+        taken = any(
+            one.name.lower() == name.lower() and not one.domain_name_label for one in self._state.registries
+        )
+        if not taken:
+            return web.json_response({"nameAvailable": True})
+        message = f"The registry {name} is already in use."
+        return web.json_response({"nameAvailable": False, "reason": "AlreadyExists", "message": message})
 
     async def _registries(self, request: web.Request, caller: Caller) -> web.Response:
         subscription = self._known(request)
