@@ -297,6 +297,24 @@ class TestToldFirst:
         assert (99 < days <= 100) if readable else (89 < days <= 90)
         assert ("100 days at most" if readable else "trying 90 days") in done.err
 
+    @pytest.mark.parametrize("readable", [True, False])
+    def test_a_policy_whose_limit_is_the_lifetime(
+        self, acr: World, monkeypatch: pytest.MonkeyPatch, readable: bool
+    ) -> None:
+        """By the directory's clock, which is behind, the lifetime is longer than that."""
+        state = acr.cloud.state
+        state.app_management_policy.max_secret_lifetime = dt.timedelta(days=365)
+        if not readable:
+            state.graph_roles = {"Application.ReadWrite.OwnedBy"}
+        now = state.now
+        monkeypatch.setattr(state, "now", lambda: now() - dt.timedelta(seconds=2))
+
+        done = acr.onboard()
+
+        assert done.code == 0, done.text
+        (secret,) = secrets(applications(acr)[0])
+        assert secret.end - secret.start > dt.timedelta(days=364)
+
     def test_no_login(self, acr: World) -> None:
         done = acr.onboard(
             env={"AZURE_FEDERATED_TOKEN_FILE": "/nonexistent", "AZURE_CONFIG_DIR": "/nonexistent"}

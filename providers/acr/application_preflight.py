@@ -131,13 +131,11 @@ class ApplicationPreflight:
         if policy.forbids(created):
             return PreflightFindings([messages.secrets_forbidden()])
         longest = policy.limit(created)
-        if longest is None or self._session.lifetime <= longest:
+        wanted = self._session.lifetime
+        if longest is None or wanted <= longest - CLOCKS:
             return PreflightFindings()
         self._session.lifetime = longest - CLOCKS
-        return PreflightFindings(
-            [],
-            [messages.lifetime_shortened(longest)],
-        )
+        return PreflightFindings([], [messages.lifetime_shortened(longest)] if wanted > longest else [])
 
     async def _policy_for(self, application: Application | None) -> PasswordPolicy:
         """The directory's policy, or the application's own, which may exempt it from that one."""
@@ -145,7 +143,7 @@ class ApplicationPreflight:
         if application is None:
             return policy
         longest = policy.limit(application.created)
-        limits = longest is not None and longest < self._session.lifetime
+        limits = longest is not None and longest < self._session.lifetime + CLOCKS
         if not (limits or policy.forbids(application.created)):
             return policy  # a stricter one of its own will show when the secret is created
         try:
