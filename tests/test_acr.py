@@ -165,6 +165,15 @@ class TestOthersApplications:
         assert done.code == 3
         assert "There is no application 00000000-1111-2222-3333-444444444444" in done.err
 
+    def test_a_managed_identity_can_have_no_secret(self, acr: World) -> None:
+        state = acr.cloud.state
+        theirs = state.add_application("theirs")
+        state.add_service_principal(theirs).kind = "ManagedIdentity"
+        state.applications.remove(theirs)
+        done = acr.onboard("--app-id", theirs.app_id)
+        assert done.code == 3
+        assert f"{theirs.app_id} is a managed identity" in done.err
+
     def test_an_undone_secret_leaves_others_of_the_same_application(self, acr: World) -> None:
         (deployer,) = applications(acr, "deployer")
         before = cloud_picture(acr)

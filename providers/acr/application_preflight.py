@@ -64,7 +64,8 @@ class ApplicationPreflight:
             return PreflightFindings()  # another check reports the missing permission
         if application is None and target.app_id:
             if principal is not None:
-                return PreflightFindings([messages.application_elsewhere(target.app_id)])
+                which = messages.managed_identity if principal.managed else messages.application_elsewhere
+                return PreflightFindings([which(target.app_id)])
             if deleted := await self._session.deleted():
                 return PreflightFindings(
                     [messages.application_deleted(target.app_id, deleted, self._session.cloud.graph)]

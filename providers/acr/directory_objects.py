@@ -71,6 +71,7 @@ class Principal:
     object_id: str
     enabled: bool
     disabled: str = ""  # why it gets no token, if that is so
+    managed: bool = False  # whether it is a managed identity, which has no application
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,12 @@ def as_application(found: graph_models.Application) -> Application:
 def as_principal(found: graph_models.ServicePrincipal) -> Principal:
     enabled = found.account_enabled is not False
     by_microsoft = _disabled(found.disabled_by_microsoft_status, by_owner=False)
-    return Principal(str(found.id), enabled, by_microsoft or ("" if enabled else "it is disabled"))
+    return Principal(
+        str(found.id),
+        enabled,
+        by_microsoft or ("" if enabled else "it is disabled"),
+        managed=found.service_principal_type == "ManagedIdentity",
+    )
 
 
 def _disabled(by_microsoft: str | None, *, by_owner: bool) -> str:

@@ -113,12 +113,14 @@ class ServicePrincipal(_Model):
     id: str | None = None
     app_id: str | None = None
     account_enabled: bool | None = None
+    service_principal_type: str | None = None
     disabled_by_microsoft_status: str | None = None
 
     def get_field_deserializers(self) -> Fields:
         return {
             "id": self._text("id"),
             "accountEnabled": self._switch("account_enabled"),
+            "servicePrincipalType": self._text("service_principal_type"),
             "disabledByMicrosoftStatus": self._text("disabled_by_microsoft_status"),
         }
 

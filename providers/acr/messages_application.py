@@ -121,6 +121,16 @@ def application_elsewhere(app_id: str) -> Problem:
     )
 
 
+def managed_identity(app_id: str) -> Problem:
+    return Problem(
+        ProblemKind.SETUP,
+        f"{app_id} is a managed identity, which can have no secret for Akka",
+        "Name an application with --app-id, or leave it out: pullkey then creates one",
+        step=StepRole.KEY,
+        code=Code.IDENTITY_ELSEWHERE,
+    )
+
+
 def application_deleted(app_id: str, deleted: DeletedApplication, graph: Graph) -> Problem:
     return Problem(
         ProblemKind.SETUP,

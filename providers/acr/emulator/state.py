@@ -57,6 +57,7 @@ class ServicePrincipal:
     display_name: str
     lifetime: Lifetime
     enabled: bool = True
+    kind: str = "Application"
     tags: list[str] = field(default_factory=list)
 
 
