@@ -117,6 +117,19 @@ def test_what_this_run_granted_says_which_run_it_was(acr: World) -> None:
     assert "run " in described
 
 
+def test_a_role_on_a_locked_registry_is_left_over_until_the_lock_is_removed(acr: World) -> None:
+    state = acr.cloud.state
+    state.locks.add(shop(acr).id.partition("/providers/")[0])
+    assert acr.onboard().code == 0
+    assigned = next(one for one in state.role_assignments if one.description and one.lifetime.exists)
+
+    left = acr.run("offboard", NAME, "--yes")
+
+    assert left.code == 6, left.text
+    assert f"az lock delete --ids LOCK_ID && az role assignment delete --ids {shop(acr).id}" in left.text
+    assert f"roleAssignments/{assigned.name}" in left.text
+
+
 @pytest.mark.parametrize(
     ("role", "denied"), [(ACR_PUSH, ("write", "delete")), (ACR_PULL, ("read", "write", "delete"))]
 )

@@ -74,6 +74,11 @@ class AzureApiError(ApiError):
         return self.unanswered or self.accepted
 
     @property
+    def locked(self) -> bool:
+        """Whether a lock of the resource, or of what it is in, forbids the change."""
+        return self.code == _LOCKED
+
+    @property
     def under_condition(self) -> bool:
         """Whether the login holds the permission, under a condition that this call does not fulfil."""
         return self.forbidden and _CONDITION in self.message
@@ -126,6 +131,9 @@ _CONCURRENT = "Directory_ConcurrencyViolation"
 # The 404 of a server that does not know the directory: "Unable to read the company information from the
 # directory." It passes, and says nothing about what was asked (hashicorp/terraform-provider-azuread#1578).
 _DIRECTORY_AWAY = "Directory_ObjectNotFound"
+# "Lock your resources": `CanNotDelete` lets a role be assigned on the resource and not be removed again
+# (MicrosoftDocs/azure-docs#110791, hashicorp/vault-plugin-secrets-azure#225).
+_LOCKED = "ScopeLocked"
 # Refusals whose status is mostly that of a missing permission, and that no permission changes. "Microsoft
 # Entra service limits and restrictions": a user without a directory role creates 250 objects at most, and a
 # deleted one counts until it is permanently deleted. "Troubleshoot Azure RBAC limits"; "Troubleshoot errors:
@@ -153,6 +161,13 @@ _OTHER_REASONS = {
             "Delete role assignments that nothing uses. Those of deleted identities are among these, beside "
             "those of identities that the directory does not show you: az role assignment list --all --query "
             "\"[?principalName=='']\""
+        ),
+    ),
+    _LOCKED: (
+        Code.POLICY,
+        (
+            "Have the lock removed first, whatever permissions you have: az lock delete --ids LOCK_ID (the "
+            "answer names its scope: az lock list)"
         ),
     ),
     "RequestDisallowedByPolicy": (

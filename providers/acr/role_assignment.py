@@ -38,6 +38,7 @@ from providers.acr.roles import (
     place_of,
     unassign_command,
     unassign_nobody_command,
+    unlocked_first,
 )
 from providers.acr.waits import CLOCKS, SPREADING_SECONDS, busy
 
@@ -75,6 +76,8 @@ class Grant(Resource[Assignment]):
         """Which assignment is undone or removed."""
         self._offboarded = self._removed_by = ""
         self._registry_deleted = False
+        self._locked = False
+        """Whether a lock has refused the removal."""
 
     @property
     def title(self) -> str:
@@ -240,16 +243,19 @@ class Grant(Resource[Assignment]):
             return await self._session.assignments.unassign(intent["scope"], intent["name"])
         except AzureApiError as error:
             # A deleted registry has no roles. A condition compares the role, of which there is none if there
-            # is no assignment.
-            if (error.missing or error.under_condition) and await self.read() is None:
+            # is no assignment; and a lock is checked before whether there is one.
+            of_no_assignment = error.missing or error.under_condition or error.locked
+            if of_no_assignment and await self.read() is None:
                 return False
+            self._locked = error.locked
             raise
 
     def delete_command(self) -> str:
         at = self._at or self.intent()
         if not (self._removed_by or at["scope"]):
             return ""
-        return self._removed_by or unassign_command(assignment_id(at["scope"], at["name"]))
+        command = self._removed_by or unassign_command(assignment_id(at["scope"], at["name"]))
+        return unlocked_first(command) if self._locked else command
 
     def still_there(self, why: str, *, perhaps: bool = False) -> StillThere:
         if not perhaps:

@@ -63,6 +63,11 @@ def unassign_command(assignment: str) -> str:
     return f"az role assignment delete --ids {shlex.quote(assignment)}"
 
 
+def unlocked_first(command: str) -> str:
+    """The command that deletes something, preceded by the removal of the lock that forbids that."""
+    return f"az lock delete --ids LOCK_ID && {command}"
+
+
 def unassign_nobody_command(scope: str, role: str) -> str:
     """The command that deletes the role where pullkey has assigned it to principals that are deleted.
 

@@ -15,7 +15,7 @@ from providers.acr.emulator import odata, paging
 from providers.acr.emulator.answers import ApiError, answering, arm_error
 from providers.acr.emulator.dates import with_offset
 from providers.acr.emulator.entra import EntraId
-from providers.acr.emulator.state import AzureState
+from providers.acr.emulator.state import AzureState, scope_holds
 from providers.acr.emulator.tokens import Caller, Tokens
 
 ArmHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
@@ -85,6 +85,21 @@ class ArmApi:
                 f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access "
                 "was recently "
                 "granted, please refresh your credentials.",
+            )
+
+    def require_unlocked(self, scope: str) -> None:
+        """Check that no lock forbids to delete what is at the scope; creating and changing it is allowed.
+
+        Raises:
+            ApiError: 409 ScopeLocked (hashicorp/terraform-provider-azurerm#11770).
+        """
+        locked = sorted(one for one in self.state.locks if scope_holds(one, scope))
+        if locked:
+            raise ApiError(
+                409,
+                "ScopeLocked",
+                f"The scope '{scope}' cannot perform delete operation because following scope(s) are locked: "
+                f"'{', '.join(locked)}'. Please remove the lock and try again.",
             )
 
     def require_scope(self, scope: str) -> None:

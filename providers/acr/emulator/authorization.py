@@ -206,6 +206,7 @@ class Authorization:
         self._require_condition(
             caller, f"{_ASSIGNMENT}/delete", scope, name, found.role.guid if found is not None else ""
         )
+        self._arm.require_unlocked(f"{scope}/providers/{_ASSIGNMENT}/{name}")
         if found is None:
             return web.Response(status=204)
         found.lifetime.removed = self._state.now()

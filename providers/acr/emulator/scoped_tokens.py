@@ -119,6 +119,7 @@ class ScopedTokens:
     async def _delete_map(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "scopeMaps/delete")
         name = request.match_info["name"].lower()
+        self._arm.require_unlocked(f"{registry.id}/scopeMaps/{name}")
         if any(one.scope_map.lower() == name for one in registry.tokens.values()):
             raise ApiError(
                 409,
@@ -205,6 +206,7 @@ class ScopedTokens:
 
     async def _delete_token(self, request: web.Request, caller: Caller) -> web.Response:
         registry = self._registry(request, caller, "tokens/delete")
+        self._arm.require_unlocked(f"{registry.id}/tokens/{request.match_info['name']}")
         gone = registry.tokens.pop(request.match_info["name"].lower(), None)
         if gone is None:
             return web.Response(status=204)

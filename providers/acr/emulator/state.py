@@ -255,6 +255,8 @@ class AzureState:
         self.operator = operator
         self.replicas = Replicas(sandbox)
         self.denied_actions: set[str] = set()
+        self.locks: set[str] = set()
+        """The scopes that have a lock of the level `CanNotDelete`."""
         self.graph_roles: set[str] = {"Application.ReadWrite.All", "Policy.Read.All"}
         self.directory_roles: set[str] = set()
         self.unlisted_roles: frozenset[str] = frozenset()
