@@ -36,10 +36,6 @@ Work = Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]]
 _TARGETS_OF_PART = 500
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
-_GC_THRESHOLD = 10_000
-"""What the parent has is frozen, so a collection looks at a part's own objects only. The index by which a
-secret is found in a text (`SecretPieces`) takes more than a megabyte until its target is collected.
-"""
 
 
 def work_in_processes(
@@ -174,7 +170,6 @@ class _Processes:
                 os.setpgid(0, 0)
             early_signals.interrupt_until_changes()
             _end_with(parent)
-            gc.set_threshold(_GC_THRESHOLD)
             self._run(part, sent)
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
