@@ -106,6 +106,14 @@ class TestItsLife:
         ends = dt.datetime.fromisoformat(done.json["credential"]["ends"])
         assert abs(ends - gcr.cloud.state.now() - dt.timedelta(hours=8)) < dt.timedelta(minutes=5)
 
+    def test_a_limit_that_cannot_be_read_is_not_taken_for_none(self, gcr: World) -> None:
+        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("in:short",)
+
+        done = gcr.onboard("--dry-run")
+
+        assert done.code == 0, done.text
+        assert "limits how long they last could not be seen (its value is in:short" in done.err
+
     @pytest.mark.parametrize(("age", "due"), [(1, False), (6, True)])
     def test_a_rotation_comes_when_a_third_is_left(self, gcr: World, age: int, due: bool) -> None:
         self.limit(gcr, "8h")

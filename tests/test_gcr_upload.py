@@ -134,8 +134,9 @@ class TestPolicies:
         assert "Leave --key-source out" in refused.err
         assert gcr.changes() == []
 
-    def test_a_limit_to_the_life_of_keys_is_told_first(self, gcr: World) -> None:
-        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("720h",)
+    @pytest.mark.parametrize("value", ["720h", "is:720h"])
+    def test_a_limit_to_the_life_of_keys_is_told_first(self, gcr: World, value: str) -> None:
+        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = (value,)
         refused = gcr.onboard(*UPLOAD)
         assert refused.code == 3
         assert "--expires-in 720h" in refused.err

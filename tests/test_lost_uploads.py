@@ -242,7 +242,7 @@ class TestWhichSource:
         assert not any(key.uploaded for key in account(gcr).user_keys())
 
     def test_a_limit_to_the_life_of_keys_is_kept(self, gcr: World) -> None:
-        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("720h",)
+        project(gcr).constraints["iam.serviceAccountKeyExpiryHours"] = ("is:720h",)
         done = gcr.onboard(*AUTO)
         assert done.code == 0, done.text
         (key,) = account(gcr).user_keys()
@@ -257,7 +257,8 @@ class TestWhichSource:
         done = gcr.onboard(*AUTO)
 
         assert done.code == 0, done.text
-        assert "iam.serviceAccountKeyExpiryHours" in done.err
+        assert "iam.serviceAccountKeyExpiryHours lets an uploaded one last 30 days at most" in done.err
+        assert "forbids to upload" not in done.err
         assert "which expires on" in done.text
         (key,) = account(gcr).user_keys()
         assert not key.uploaded

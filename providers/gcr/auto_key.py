@@ -52,13 +52,13 @@ class AutoKey(UploadedKey):
         try:
             return await self._chosen.create()
         except GoogleApiError as error:
-            constraint = self._key_policy.forbids_upload(error)
-            if not constraint:
+            why = self._key_policy.why_not_uploaded(error)
+            if not why:
                 raise
             # Refused by a policy that could not be read, so nothing was created.
-            self._key_policy.give_up_upload(constraint)
+            self._key_policy.give_up_upload(why)
             self._gave_up, self.marked = True, False
-            self._session.context.tell(messages_keys.upload_refused(constraint))
+            self._session.context.tell(messages_keys.upload_refused(why))
             return await self._chosen.create()
 
     async def undo(self, intent: Intent) -> str:

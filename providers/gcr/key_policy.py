@@ -2,7 +2,8 @@
 
 Sources: "Restrict IAM service account usage" (each constraint, and the managed one that replaces it;
 `iam.serviceAccountKeyExpiryHours`: "the maximum duration allowed for service account key expiry", of created
-and of uploaded keys, in hours).
+and of uploaded keys, in hours); OrgPolicy v2, `PolicySpec.PolicyRule.StringValues` (`is:720h` is the value
+`720h`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from bootstrap.model.errors import Problem
@@ -58,7 +60,7 @@ class KeyPolicy:
         """Choose the source of `auto`: an upload, unless something is known to forbid it.
 
         A policy that cannot be read may forbid it; then Google refuses the upload and says so
-        (`forbids_upload`).
+        (`why_not_uploaded`).
         """
         if not self._chooses:
             return
@@ -68,25 +70,27 @@ class KeyPolicy:
         self._why_created = why
         if not why:
             self.source = UPLOAD
-            with contextlib.suppress(GoogleApiError):
+            with contextlib.suppress(GoogleApiError, ValueError):
                 self.life = min(self.life, await self._longest_life() or self.life)
 
-    def give_up_upload(self, constraint: str) -> None:
-        """Let Google create the key: a policy forbids to upload it."""
+    def give_up_upload(self, why: str) -> None:
+        """Let Google create the key: a policy does not let it be uploaded."""
         self.source = CREATE
-        self._why_created = messages_keys.policy_forbids_upload([constraint])
+        self._why_created = why
 
-    def forbids_upload(self, error: GoogleApiError) -> str:
-        """The policy by which Google has refused an upload and would not refuse a key that it creates; "" for
-        any other refusal.
+    def why_not_uploaded(self, error: GoogleApiError) -> str:
+        """The policy by which Google has refused an upload and would not refuse a key that it creates, as the
+        end of a sentence; "" for any other refusal.
 
         A key that Google creates expires as the policy says. An uploaded one that lasts longer is refused.
         """
         if not (self._chooses and self._uploads):
             return ""
         if error.longest_key_life is not None:
-            return _LIFETIME_LIMIT
-        return error.constraint if error.constraint in _NO_UPLOAD else ""
+            return messages_keys.policy_limits_upload(_LIFETIME_LIMIT, error.longest_key_life)
+        if error.constraint in _NO_UPLOAD:
+            return messages_keys.policy_forbids_upload([error.constraint])
+        return ""
 
     @property
     def _wanted(self) -> Sequence[str]:
@@ -157,7 +161,7 @@ class KeyPolicy:
         return [name for name, answer in zip(constraints, answers, strict=True) if answer is True], unreadable
 
     async def _lifetime_findings(self) -> tuple[PreflightFindings, str]:
-        """The limit of a key's lifetime; and Google's code for why it could not be read, or ""."""
+        """The limit of a key's lifetime; and why it could not be read, or ""."""
         findings = PreflightFindings()
         if self._uploads and not self._chooses:
             findings.notices.append(messages_keys.expiry_not_enforced())
@@ -166,6 +170,8 @@ class KeyPolicy:
         except GoogleApiError as error:
             # `missing`: an organisation without that constraint.
             return findings, "" if error.missing else error.code
+        except ValueError as error:
+            return findings, str(error)
         if longest is None:
             return findings, ""
         if not self._uploads or self._chooses:
@@ -185,7 +191,15 @@ class KeyPolicy:
 
         Raises:
             GoogleApiError: it cannot be read.
+            ValueError: it is no number of hours.
         """
         allowed = await self._facts.allowed_values(self._project, _LIFETIME_LIMIT)()
-        hours = [int(value[:-1]) for value in allowed if value[:-1].isdigit() and value.endswith("h")]
-        return dt.timedelta(hours=max(hours)) if hours else None
+        return max(map(_hours, allowed), default=None)
+
+
+def _hours(value: str) -> dt.timedelta:
+    """The lifetime that a value such as `2160h` allows; `is:2160h` is the same value."""
+    number = value.removeprefix("is:").removesuffix("h")
+    if not re.fullmatch(r"[0-9]{1,7}", number):
+        raise ValueError(messages_keys.not_a_lifetime(value))
+    return dt.timedelta(hours=int(number))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from bootstrap.model.codes import Code
 from bootstrap.model.duration import in_words
 from bootstrap.model.errors import LeftOver, Problem, ProblemKind, StepFailed
+from bootstrap.model.text import one_line
 from bootstrap.plugin.step import Notice, StepRole
 
 KEY_DOES_NOT_EXPIRE = (
@@ -140,9 +141,19 @@ def key_policies_unreadable(effects: Sequence[str], code: str, *, uploads: bool)
     )
 
 
+def not_a_lifetime(value: str) -> str:
+    """Why the limit on a key's lifetime cannot be read."""
+    return f"its value is {one_line(value, 40)}, not a number of hours"
+
+
 def policy_forbids_upload(constraints: Sequence[str]) -> str:
     """Why a key is not uploaded, as the end of a sentence."""
     return f"organisation policy {' and '.join(constraints)} forbids to upload one"
+
+
+def policy_limits_upload(constraint: str, longest: dt.timedelta) -> str:
+    """The same, where a policy that could not be read lets no key last as long."""
+    return f"organisation policy {constraint} lets an uploaded one last {in_words(longest)} at most"
 
 
 def permission_for_upload_missing(permission: str) -> str:
@@ -155,9 +166,9 @@ def library_for_upload_missing(error: ImportError) -> str:
     return f"this machine cannot create one ({error})"
 
 
-def upload_refused(constraint: str) -> str:
+def upload_refused(why: str) -> str:
     """Google has refused an upload, by a policy that could not be read."""
-    return f"Organisation policy {constraint} forbids to upload a key, so Google creates it"
+    return f"Google creates the key, since {why}"
 
 
 def created_instead_of_uploaded(why: str) -> Notice:

@@ -507,8 +507,8 @@ class IamApi:
             )
 
     def _expiry(self, account: ServiceAccount) -> dt.datetime:
-        """The expiry of a new key: never, or after `iam.serviceAccountKeyExpiryHours` (values such
-        as `8h`).
+        """The expiry of a new key: never, or after `iam.serviceAccountKeyExpiryHours` (values such as `8h`
+        or `is:8h`).
         """
         longest = self._longest(account)
         return self._state.now() + longest if longest else NEVER
@@ -517,7 +517,7 @@ class IamApi:
         values = self._state.projects[account.project_id].constraints.get("iam.serviceAccountKeyExpiryHours")
         if not isinstance(values, tuple) or not values:
             return None
-        return dt.timedelta(hours=int(values[0].removesuffix("h")))
+        return dt.timedelta(hours=int(values[0].removeprefix("is:").removesuffix("h")))
 
 
 def _parts(name: str) -> tuple[str, str]:
