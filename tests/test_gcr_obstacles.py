@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from bootstrap.model.codes import Code
+from bootstrap.plugin.errors import ApiError, as_user_error
 from bootstrap.testing.harness.world import World
 from providers.gcr.emulator.access import service_disabled
 from providers.gcr.emulator.errors import CloudError, error_info
@@ -218,6 +219,33 @@ def test_a_policy_that_forbids_new_service_accounts_names_what_to_do(gcr: World)
     assert "exception from iam.disableServiceAccountCreation" in done.err
     assert "--service-account EMAIL" in done.err
     assert "PK-POLICY" in done.err
+
+
+def test_a_location_that_does_not_exist(gcr: World) -> None:
+    """Artifact Registry answers 400, and only its list of locations says why."""
+    done = gcr.onboard("--server", "europe-wst1-docker.pkg.dev/acme-shop/containers")
+
+    assert done.code == 3, done.text
+    assert "Artifact Registry has no location europe-wst1" in done.err
+    assert "Did you mean europe-west1" in done.err
+    assert "Run it again" not in done.err
+    assert gcr.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(400, False), (404, False), (429, True), (503, True), (0, True)]
+)
+def test_only_an_error_that_may_pass_is_worth_another_run(status: int, again: bool) -> None:
+    """Of every provider's API."""
+    assert ("Run it again" in as_user_error(ApiError(status, "no")).fix) == again
+
+
+def test_a_location_that_is_refused_as_one_that_may_not_exist() -> None:
+    said = "Permission denied on 'locations/europe-wst1' (or it may not exist)."
+    refused = GoogleApiError("PERMISSION_DENIED", said, reason="LOCATION_POLICY_VIOLATED")
+
+    assert refused.may_be_location
+    assert not GoogleApiError("PERMISSION_DENIED", "The caller does not have permission").may_be_location
 
 
 IMPERSONATED = "registry-setup@acme-admin.iam.gserviceaccount.com"

@@ -58,6 +58,11 @@ class ApiError(Exception):
         return page_fix(self.page_from) if self.page_from else self.certificate_fix
 
     @property
+    def fix_or_wait(self) -> str:
+        """What to do: `fix`, or to try again where that may end differently; "" if neither is known."""
+        return self.fix or ("Run it again in a while." if self.passing or self.unanswered else "")
+
+    @property
     def missing(self) -> bool:
         """The API does not show the object. Whether it is absent is for the caller to conclude
         (`bootstrap.plugin.observe`).
@@ -187,7 +192,7 @@ def as_user_error(error: BaseException) -> PullkeyError:
     if isinstance(error, ApiError):
         shown = StepFailed(
             f"{error.service} could not be asked: {error.summary}",
-            fix=error.fix or "Run it again in a while.",
+            fix=error.fix_or_wait,
             code=error.problem_code,
         )
     else:

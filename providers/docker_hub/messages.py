@@ -69,7 +69,7 @@ def tokens_unreadable(target: DockerHubTarget, error: HubApiError) -> Problem:
     return Problem(
         ProblemKind.SETUP,
         f"Docker Hub does not show {tokens} ({error.summary})",
-        error.fix or "Run it again in a while",
+        error.fix_or_wait,
         step=StepRole.KEY,
         code=error.problem_code,
     )

@@ -179,7 +179,7 @@ class GoogleCloud(GoogleClient):
         Sends one call per location, as gcloud does (`ListRepositories` of command_lib/artifacts/util.py); the
         refusal of one location is raised.
         """
-        locations = await self.read("ListLocations", project, lambda: self._locations(project))
+        locations = await self.locations(project)
         some = asyncio.Semaphore(_LOCATIONS_AT_ONCE)
 
         async def of(location: str) -> list[tuple[str, str]]:
@@ -187,6 +187,10 @@ class GoogleCloud(GoogleClient):
                 return [(location, name) for name in await self.docker_repositories(project, location)]
 
         return [found for listed in await asyncio.gather(*map(of, locations)) for found in listed]
+
+    async def locations(self, project: str) -> list[str]:
+        """The locations of Artifact Registry."""
+        return await self.read("ListLocations", project, lambda: self._locations(project))
 
     async def _locations(self, project: str) -> list[str]:
         from google.cloud.location import locations_pb2

@@ -77,6 +77,7 @@ _LONGEST_KEY_LIFE = re.compile(r"max allowed lifetime of (\d[\d,]*) seconds")
 _MAY_NOT_EXIST = re.compile(
     r"^Permission '(?P<permission>iam\.serviceAccount\S+)' denied on .*\(or it may not exist\)"
 )
+_NO_LOCATION = re.compile(r"denied on '(?:projects/[^/']+/)?locations/[^/']+' \(or it may not exist\)")
 # Reasons of a 403 that a permission may remove, or enabling an API. Those that end so are of IAM
 # (`IAM_PERMISSION_DENIED`) and of Service Usage (`AUTH_PERMISSION_DENIED`).
 _REMOVABLE: Final = ("", "SERVICE_DISABLED")
@@ -241,6 +242,14 @@ class GoogleApiError(ApiError):
     def no_such_project(self) -> bool:
         """As `not_shown`, of a project: for an invalid project id the code is INVALID_ARGUMENT."""
         return self.not_shown or self.code == "INVALID_ARGUMENT"
+
+    @property
+    def may_be_location(self) -> bool:
+        """Whether the location in the resource's name may not exist: Artifact Registry answers so
+        (terraform-google-modules/terraform-google-iam#201, hashicorp/terraform-provider-google#10184).
+        """
+        denied = self.status == 403 and _NO_LOCATION.search(self.message)
+        return self.code == "INVALID_ARGUMENT" or bool(denied)
 
     @property
     def disabled_service(self) -> str:

@@ -103,7 +103,7 @@ def project_unreadable(project: str, error: GoogleApiError) -> Problem:
     return Problem(
         ProblemKind.SETUP,
         f"Google could not be asked about project {project}: {error.summary}",
-        error.fix or errors.RUN_LATER,
+        error.fix_or_wait,
         code=error.problem_code,
     )
 
@@ -177,6 +177,17 @@ def repository_not_for_images(repository: str, kind: str) -> Problem:
         "Name one of format DOCKER",
         step=StepRole.GRANT,
         code=Code.REPOSITORY_FORMAT,
+    )
+
+
+def location_not_found(location: str, near: str) -> Problem:
+    """Artifact Registry has no such location; `near` is a "Did you mean", or ""."""
+    return Problem(
+        ProblemKind.SETUP,
+        f"Artifact Registry has no location {location}",
+        f"{near} Check the registry's host against `gcloud artifacts locations list`".lstrip(),
+        step=StepRole.GRANT,
+        code=Code.REPOSITORY_NOT_FOUND,
     )
 
 

@@ -42,8 +42,7 @@ class GcrPreflight:
             self._check_account(),
             self._check_apis(),
         ]
-        if self._target.repository:
-            checks.append(self._check_repository())
+        checks.append(self._check_repository() if self._target.repository else self._check_location())
         findings = PreflightFindings()
         for found in await asyncio.gather(*checks):
             findings.add(found)
@@ -145,10 +144,32 @@ class GcrPreflight:
                 missing = await self._missing_repository()
                 return PreflightFindings([missing] if missing else [])
             self._is_disabled(error)
-            return PreflightFindings()
+            unknown = await self._unknown_location(error)
+            return PreflightFindings([unknown] if unknown else [])
         if kind.format != "DOCKER":
             return PreflightFindings([messages.repository_not_for_images(target.repository, kind.format)])
         return PreflightFindings()
+
+    async def _check_location(self) -> PreflightFindings:
+        """The location alone, where no repository is named; the list is what a pull is verified by."""
+        target = self._target
+        try:
+            await self._facts.repositories(target.project, target.location)()
+        except GoogleApiError as error:
+            unknown = await self._unknown_location(error)
+            return PreflightFindings([unknown] if unknown else [])
+        return PreflightFindings()
+
+    async def _unknown_location(self, error: GoogleApiError) -> Problem | None:
+        """The problem of a location that does not exist; None if that is not why a read was refused."""
+        target = self._target
+        if not error.may_be_location:
+            return None
+        with contextlib.suppress(GoogleApiError):
+            known = await self._session.cloud.locations(target.project)
+            if known and target.location not in known:
+                return messages.location_not_found(target.location, did_you_mean(target.location, known))
+        return None
 
     async def _missing_repository(self) -> Problem | None:
         """The problem of a missing repository, with the nearest names; None if a list has it."""

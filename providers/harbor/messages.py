@@ -23,7 +23,7 @@ def project_not_shown(target: HarborTarget, name: str, error: HarborApiError, *,
         return Problem(
             ProblemKind.SETUP,
             f"{target.host} does not show the project {name} ({error.summary})",
-            error.fix or "Run it again in a while",
+            error.fix_or_wait,
             step=StepRole.KEY,
             code=error.problem_code,
         )
@@ -60,9 +60,7 @@ def robots_unreadable(target: HarborTarget, error: HarborApiError) -> Problem:
     return Problem(
         ProblemKind.RIGHT if error.forbidden else ProblemKind.SETUP,
         f"{target.host} does not list the robot accounts of {target.named} ({error.summary})",
-        "Log in as an administrator of the project"
-        if error.forbidden
-        else error.fix or "Run it again in a while",
+        "Log in as an administrator of the project" if error.forbidden else error.fix_or_wait,
         step=StepRole.KEY,
         permission="robot:list" if error.forbidden else "",
         code=Code.MISSING_PERMISSION if error.forbidden else error.problem_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,11 @@ T = TypeVar("T")
 MOST_OF_A_PAGE = 1000
 _SERVICE: Final = "artifactregistry.googleapis.com"
 _GRPC: Final = "google.devtools.artifactregistry.v1.ArtifactRegistry"
+# "Repository locations": regions and multi-regions, as far as tests name them.
+_LOCATION: Final = re.compile(
+    r"asia|europe|us|-|(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-"
+    r"(?:central|east|north|northeast|northwest|south|southeast|southwest|west)[1-9][0-9]?"
+)
 _PATH: Final = "projects/*/locations/*/repositories/*"
 
 
@@ -94,6 +100,8 @@ class ArtifactRegistryApi:
             caller, "artifactregistry.repositories.list", project, lambda it: _denied(it, request.parent)
         )
         found = [it for it in project.repositories.values() if location in ("-", it.location)]
+        if not found:
+            _check_location(location)
         page, more = _page(found, request, MOST_OF_A_PAGE)
         return message_class(types.ListRepositoriesResponse)(
             repositories=[_message(it, listed=True) for it in page], next_page_token=more
@@ -146,7 +154,10 @@ class ArtifactRegistryApi:
         project_id, rest = _split(name, "repositories")
         location, _, repository_id = rest.partition("/repositories/")
         project = self._state.project(project_id)
-        return self._state.repository(project.id, location, repository_id) if project else None
+        found = self._state.repository(project.id, location, repository_id) if project else None
+        if found is None:
+            _check_location(location)
+        return found
 
 
 def _split(name: str, kind: str) -> tuple[str, str]:
@@ -159,6 +170,12 @@ def _split(name: str, kind: str) -> tuple[str, str]:
         ):
             return project, f"{location}/repositories/{repository}"
     raise invalid_argument("Request contains an invalid argument.")
+
+
+def _check_location(location: str) -> None:
+    """Refuse a location that does not exist, as terraform-google-modules/terraform-google-iam#201 quotes."""
+    if not _LOCATION.fullmatch(location):
+        raise invalid_argument("Request contains an invalid argument.")
 
 
 def _page(found: Sequence[T], request: Any, most: int) -> tuple[Sequence[T], str]:
