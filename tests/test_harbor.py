@@ -63,6 +63,19 @@ def test_a_robot_account_is_not_valid_because_it_was_created(harbor: World, dama
     assert harbor.held(NAME).username == state.name_of(new)
 
 
+def test_a_rotation_deletes_an_old_account_that_somebody_else_has_disabled(harbor: World) -> None:
+    onboard(harbor)
+    (old,) = our_robots(harbor)
+    old.disabled = True
+
+    rotated = later(harbor, "rotate", NAME)
+
+    assert rotated.code == 0, rotated.text
+    (new,) = our_robots(harbor)
+    assert new.number != old.number
+    assert_handed_over(harbor, new)
+
+
 def test_a_rotation_disables_the_old_account_and_hands_over_the_new_user_name(harbor: World) -> None:
     onboard(harbor)
     (old,) = our_robots(harbor)

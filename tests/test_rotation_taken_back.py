@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -80,3 +81,36 @@ def test_in_a_terminal_it_asks(gcr: World, replaced: Any, answer: str, code: int
     assert replaced.disabled is (answer == "n")
     if answer == "n":
         assert "No changes were made" in shown
+
+
+def test_a_key_that_somebody_else_has_disabled_is_deleted_for_good(gcr: World) -> None:
+    """As Google does with one that it finds in public: nothing is to enable it again."""
+    assert gcr.onboard().code == 0
+    (leaked,) = account(gcr).user_keys()
+    leaked.disabled = True
+
+    done = gcr.run("rotate", NAME, "--yes")
+
+    assert done.code == 0, done.text
+    assert f"Deleted key {leaked.id}, which was disabled before" in done.err
+    assert "Disabled key" not in done.err
+    assert leaked.id not in account(gcr).keys
+    done = gcr.run("rotate", NAME, "--restore", "--yes")
+    assert done.code == 1, done.text
+    assert "cannot be restored" in done.err
+
+
+def test_a_key_that_pullkey_has_disabled_is_kept_for_its_grace_period(gcr: World) -> None:
+    """The credential that has replaced it may still go back to it, though Akka has given it to another."""
+    assert gcr.onboard().code == 0
+    before = gcr.held(NAME)
+    (key,) = account(gcr).user_keys()
+    assert gcr.run("rotate", NAME, "--yes", "--overlap", "0").code == 0
+    gcr.akka.projects["billing"].put_credential("copied", before, dt.datetime.now(dt.UTC))
+
+    done = gcr.run("rotate", "copied", "--akka-project", "billing", "--yes", "--overlap", "0")
+
+    assert done.code == 0, done.text
+    assert f"Disabled key {key.id}" in done.err
+    assert gcr.run("rotate", NAME, "--restore", "--yes").code == 0
+    assert not key.disabled

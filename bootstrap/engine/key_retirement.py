@@ -1,5 +1,8 @@
 """The replaced key, which Akka no longer holds: it is disabled, kept for its grace period, then deleted.
 
+One that somebody else has disabled while Akka held it is deleted at once: no pull uses it, and nobody is to
+enable it again. Google disables a key that it finds in public ("Manage service account key exposure").
+
 Akka's record names the replaced key (`KeyRef.replaces`), so the next run can delete it from any machine. Only
 one key at a time is being retired.
 """
@@ -13,7 +16,7 @@ from typing import Protocol
 
 from bootstrap.engine import messages
 from bootstrap.model import clock
-from bootstrap.model.errors import KeyGone
+from bootstrap.model.errors import KeyGone, PullkeyError
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.plugin.context import RunContext
@@ -174,15 +177,23 @@ class RetireReplacedKey(_ReplacedKeyStep):
         command: str,
         key_pending: Callable[[], Awaitable[bool]],
         others_hold: OthersHold,
+        others_need: OthersHold,
+        is_on_record: Callable[[str], bool],
     ) -> None:
         super().__init__(session, context, key_pending=key_pending, others_hold=others_hold)
         self._grace = grace
         self._overlap = overlap
         self._command = command
         """The command of the run, which tries again."""
+        self._others_need = others_need
+        """As `others_hold`; also one that has replaced the key, in whose grace period it is."""
+        self._is_on_record = is_on_record
+        """Whether the journal names a key: a run that was killed may have disabled it."""
         self._link: KeyRef | None = None
         self._holder = ""
         """Another credential that has the same key."""
+        self._found_disabled = False
+        """Whether the key was disabled while Akka held it, and not as one that pullkey has replaced."""
 
     @property
     def title(self) -> str:
@@ -190,7 +201,7 @@ class RetireReplacedKey(_ReplacedKeyStep):
             return "Leave the old password, which only its owner can revoke"
         if self._holder:
             return f"Leave the old key, which {self._holder} has too"
-        if not self._grace:
+        if not self._grace or self._found_disabled:
             return "Delete the key that Akka held"
         return (
             "Disable the key that Akka held"
@@ -207,7 +218,28 @@ class RetireReplacedKey(_ReplacedKeyStep):
         self._key_id, self._link = link.key_id, link
         if not self._session.key.supplied:
             self._holder = await self._others_hold(link)
-        return StepStatus(State.MISSING, f"Akka holds key {link.key_id}")
+            self._found_disabled = not self._holder and await self._is_disabled_by_others(link)
+        disabled = ", which is disabled" if self._found_disabled else ""
+        return StepStatus(State.MISSING, f"Akka holds key {link.key_id}{disabled}")
+
+    async def _is_disabled_by_others(self, link: KeyRef) -> bool:
+        """Whether somebody else has disabled the key that Akka holds, as it was last read.
+
+        A key of which that is not certain is retired as any other.
+        """
+        key = self._session.key
+        if not (self._grace and key.can_disable) or self._is_on_record(link.key_id):
+            return False
+        try:
+            seen = await key.list_counted()
+            found = (
+                next((one for one in seen if one.key_id == link.key_id), None)
+                if seen is not None
+                else await key.facts(link.key_id)
+            )
+            return found is not None and found.disabled and not await self._others_need(link)
+        except PullkeyError:
+            return False
 
     @property
     def _cuts_off(self) -> bool:
@@ -229,6 +261,11 @@ class RetireReplacedKey(_ReplacedKeyStep):
                     return Done(left.what, left_over=left, instead=messages.stays_valid(key_id, self._holder))
                 if self._holder:
                     return _done_saying(messages.stays_valid(key_id, self._holder))
+            if self._found_disabled:
+                found = await read_twice(lambda: session.key.facts(key_id))
+                if found is None or found.disabled:
+                    gone = not await session.key.delete(key_id)
+                    return _deleted(key_id, gone=gone, why="" if gone else ", which was disabled before")
             if self._overlap and self._cuts_off:
                 # A pull that read the old credential from Akka a moment ago still uses it.
                 self._context.tell(messages.old_pulls_get_time(self._overlap.total_seconds()))
@@ -256,8 +293,8 @@ def _done_saying(text: str) -> Done:
     return Done(text, instead=text)
 
 
-def _deleted(key_id: str, *, gone: bool) -> Done:
-    return _done_saying(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}")
+def _deleted(key_id: str, *, gone: bool, why: str = "") -> Done:
+    return _done_saying(f"Key {key_id} was already deleted" if gone else f"Deleted key {key_id}{why}")
 
 
 async def nothing_to_restore(session: Session, link: KeyRef, rotate: str) -> str:

@@ -100,6 +100,10 @@ class TargetOperation(Operation):
             compares=self._preflight.compares,
             patience=self._patience,
         )
+
+        def is_on_record(key_id: str) -> bool:
+            return any(entry.known.get("key_id") == key_id for entry in self._own_journal.entries)
+
         self.clear = DeleteReplacedKey(
             session,
             context,
@@ -107,9 +111,7 @@ class TargetOperation(Operation):
             command=options.command,
             key_pending=key_pending,
             others_hold=self._others_need,
-            is_on_record=lambda key_id: any(
-                entry.known.get("key_id") == key_id for entry in self._own_journal.entries
-            ),
+            is_on_record=is_on_record,
         )
         self.steps: list[Step] = [self.clear, *session.steps, self.handshake, self.handoff]
         if options.grace is not None:
@@ -122,6 +124,8 @@ class TargetOperation(Operation):
                     command=options.command,
                     key_pending=key_pending,
                     others_hold=self._others_hold,
+                    others_need=self._others_need,
+                    is_on_record=is_on_record,
                 )
             )
 
