@@ -187,7 +187,7 @@ def test_a_certificate_of_an_unknown_authority_is_not_waited_for() -> None:
 
     failed = not_connected(AzureApiError(0, "", "ServiceRequestError"), error, to="Azure")
 
-    assert not failed.busy
+    assert not failed.inconclusive
     shown = refused(failed, "read the registry")
     assert "the TLS certificate of Azure does not verify: unable to get local issuer" in shown.what
     assert "SSL_CERT_FILE=FILE" in shown.fix

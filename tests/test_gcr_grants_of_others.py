@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from bootstrap.model.akka_record import HeldCredential
 from bootstrap.testing.harness.world import World
+from providers.gcr.errors import GoogleApiError
+from providers.gcr.locate import _Search
 from tests.harness.google_state import NAME, READER, project
+from tests.harness.virtual_time import of
 
 CUSTOM = "projects/acme-shop/roles/puller"
 PATIENTLY = ("--timeout", "30s")
+PAGE = "failed to connect: missing selected ALPN property"
 
 
 def bindings(world: World) -> list[Any]:
@@ -79,3 +87,37 @@ def test_an_account_of_another_project_than_the_registry(gcr: World) -> None:
     done = gcr.run("offboard", "europe-west1-docker-pkg-dev-acme-images-base", "--yes", *PATIENTLY)
     assert done.code == 0, done.text
     assert "lacks" not in done.text
+
+
+@pytest.mark.parametrize(("code", "said"), [("UNKNOWN", "its answer cannot be read"), ("UNAVAILABLE", PAGE)])
+def test_a_project_whose_repositories_could_not_be_asked_for_does_not_count_as_one_without(
+    code: str, said: str
+) -> None:
+    async def fails(error: GoogleApiError) -> Any:
+        raise error
+
+    async def answers(what: Any) -> Any:
+        return what
+
+    def repositories(project: str, _: str) -> Any:
+        if project == "acme-shop":
+            return lambda: answers([])
+        return lambda: fails(GoogleApiError(code, said))
+
+    facts: Any = SimpleNamespace(
+        repositories=repositories,
+        policy=lambda _: lambda: fails(GoogleApiError("PERMISSION_DENIED", "denied")),
+        project_state=lambda _: lambda: fails(GoogleApiError("PERMISSION_DENIED", "denied")),
+        account=lambda _: lambda: answers(None),
+        keys=lambda _: lambda: answers({}),
+    )
+    held = HeldCredential(
+        "europe-west1-docker-pkg-dev-acme-images-base",
+        "https://europe-west1-docker.pkg.dev",
+        "_json_key",
+        "puller+0123456789@acme-shop.iam.gserviceaccount.com",
+        "OK",
+    )
+
+    with pytest.raises(GoogleApiError, match=code):
+        of(lambda: _Search(held, facts).target(None, ""))

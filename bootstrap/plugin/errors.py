@@ -88,14 +88,14 @@ class ApiError(Exception):
         return not self.certificate_fix and (self.status in {0, 408} or self.status >= 500)
 
     @property
-    def busy(self) -> bool:
-        """The failure is not about the call itself, which may be retried."""
+    def inconclusive(self) -> bool:
+        """It says nothing about the object: there was no answer, a rate limit, or a web page in its place."""
         return self.unanswered or self.rate_limited
 
     @property
     def passing(self) -> bool:
-        """Whether it is worth waiting for: busy, and another try may end differently."""
-        return self.busy and not self.page_from
+        """Whether it is worth waiting for: inconclusive, and another try may end differently."""
+        return self.inconclusive and not self.page_from
 
     def sentence(self, doing: str) -> str:
         """What the user reads: `doing`, as the text after "to", was refused or not answered."""

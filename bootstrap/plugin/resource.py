@@ -212,7 +212,7 @@ class Resource(CloudStep, Generic[T]):
             try:
                 shown = await self.read()
             except ApiError as error:
-                if error.busy or not own_unseen:
+                if error.inconclusive or not own_unseen:
                     raise
             if shown is not None:
                 return await self.is_of_run(shown, intent)

@@ -54,7 +54,7 @@ class Reply:
     text: str = ""
 
 
-def busy_delay(error: Exception, *, busy: str, limited: str) -> Delay | None:
+def limited_delay(error: Exception, *, busy: str, limited: str) -> Delay | None:
     """The delay of a busy API or a rate limit; None for a refusal.
 
     An API usually says how long its limit lasts. If it does not, only a short one is waited for.

@@ -56,7 +56,7 @@ class ApplicationPreflight:
         try:
             application, principal = await self._session.application(), await self._session.principal()
         except AzureApiError as error:
-            if error.unauthenticated or error.busy:
+            if error.unauthenticated or error.inconclusive:
                 failed = refused(error, f"show the application {target.app_label}")
                 return PreflightFindings([problem_of(failed, step=StepRole.IDENTITY)])
             if target.app_id or not error.forbidden:

@@ -37,7 +37,9 @@ def is_transient(error: BaseException) -> bool:
     wait for it now receive it.
     """
     return (
-        error.busy if isinstance(error, AzureApiError) else isinstance(error, NoLogin) and error.found.passing
+        error.inconclusive
+        if isinstance(error, AzureApiError)
+        else isinstance(error, NoLogin) and error.found.passing
     )
 
 
@@ -61,8 +63,8 @@ class AzureApiError(ApiError):
         """Whether Azure accepted the change, which then failed, or whose outcome could not be read."""
 
     @property
-    def busy(self) -> bool:
-        return super().busy or self.code in (_CONCURRENT, _DIRECTORY_AWAY)
+    def inconclusive(self) -> bool:
+        return super().inconclusive or self.code in (_CONCURRENT, _DIRECTORY_AWAY)
 
     @property
     def missing(self) -> bool:
@@ -110,7 +112,7 @@ class NoToken(AzureApiError):
         self.found = found
 
     @property
-    def busy(self) -> bool:
+    def inconclusive(self) -> bool:
         return self.found.passing
 
     @property

@@ -207,4 +207,4 @@ def _call_refused(error: Any) -> AzureApiError:
 def _comes_again(error: Exception) -> bool:
     if not isinstance(error, AzureApiError) or error.page_from:
         return False
-    return error.status in (0, 500, 502) or (error.status == 404 and error.busy)
+    return error.status in (0, 500, 502) or (error.status == 404 and error.inconclusive)

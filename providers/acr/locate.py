@@ -47,7 +47,7 @@ async def _of_principal(held: HeldCredential, context: RunContext, values: Mappi
     try:
         application = await cloud.graph.seen_application(app_id=app_id)
     except AzureApiError as error:
-        if error.unauthenticated or error.busy:
+        if error.unauthenticated or error.inconclusive:
             raise refused(error, f"show the application {app_id}") from None
         raise messages.application_unreadable(app_id, error) from None
     if application is None:
@@ -93,7 +93,7 @@ async def _foreign(given: AcrTarget, cloud: Azure) -> AcrTarget:
     except PullkeyError:
         return given  # no registry: the steps say so
     except AzureApiError as error:
-        if error.unauthenticated or error.busy:
+        if error.unauthenticated or error.inconclusive:
             raise refused(error, f"show the roles of the application {given.app_id}") from None
         return replace(given, granted_elsewhere=True)
     return replace(given, granted_elsewhere=not any(assigned))
@@ -116,7 +116,7 @@ async def _of_token(held: HeldCredential, context: RunContext, values: Mapping[s
         token = await tokens.token(registry, held.username)
         scope_map = await tokens.scope_map(registry, token.scope_map) if token and token.scope_map else None
     except AzureApiError as error:
-        if error.unauthenticated or error.busy:
+        if error.unauthenticated or error.inconclusive:
             raise refused(error, f"show the token {held.username} of {registry.name}") from None
         raise messages.token_unreadable(registry.name, held.username, error) from None
     allowed = repositories_of(scope_map) if scope_map else ()

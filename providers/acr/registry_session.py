@@ -143,7 +143,7 @@ async def find_registry(cloud: Azure, target: AcrTarget) -> Registry:
         else:
             found = await _search(cloud, target)
     except AzureApiError as error:
-        if error.unauthenticated or error.busy:
+        if error.unauthenticated or error.inconclusive:
             raise refused(error, f"show the registry {target.name}") from None
         near = await _near(cloud, target) if error.missing else ""
         raise messages.registry_not_shown(target.name, error, near) from None
@@ -183,7 +183,7 @@ async def _search(cloud: Azure, target: AcrTarget) -> Registry:
             name, [f"{one.login_server} (resource group {one.resource_group})" for one in called]
         )
     # A subscription that did not answer may have the registry.
-    if unsure := [one for one in refusals if one.busy or one.unanswered or not registries]:
+    if unsure := [one for one in refusals if one.inconclusive or not registries]:
         raise unsure[0]
     where = f"subscription {wanted}" if wanted else f"any of {len(subscriptions)} subscriptions"
     raise messages.registry_not_found(

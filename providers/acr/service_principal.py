@@ -56,7 +56,7 @@ class ServicePrincipal:
         try:
             return await self._session.cloud.graph.deleted.principal(app_id)
         except AzureApiError as error:
-            if error.busy:
+            if error.inconclusive:
                 raise
             return ""
 

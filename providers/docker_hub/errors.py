@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.rest_client import busy_delay
+from bootstrap.plugin.rest_client import limited_delay
 from bootstrap.plugin.retry import Delay
 
 _BUSY = "Docker Hub is busy or briefly away; trying again."
@@ -39,4 +39,4 @@ class HubApiError(ApiError):
 
 def busy(error: Exception) -> Delay | None:
     """The delay of a busy API or a rate limit; None for a refusal."""
-    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
+    return limited_delay(error, busy=_BUSY, limited=_LIMITED)

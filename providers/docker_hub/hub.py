@@ -107,7 +107,7 @@ class Login:
                     self._bearer = await hub.log_in(self.user, secret)
                 except HubApiError as error:
                     failed = messages.login_failed(self.user, error)
-                    if not error.busy:
+                    if not error.inconclusive:
                         self.refused = failed
                     raise failed from None
             return self._bearer

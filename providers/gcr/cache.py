@@ -163,4 +163,4 @@ def is_temporary(error: BaseException) -> bool:
     """Whether an error is temporary: callers that wait now get it, later callers ask again."""
     if isinstance(error, NoLogin):
         return error.passing
-    return isinstance(error, GoogleApiError) and (error.busy or error.unanswered)
+    return isinstance(error, GoogleApiError) and error.inconclusive

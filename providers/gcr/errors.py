@@ -203,7 +203,11 @@ class GoogleApiError(ApiError):
         )
 
     @property
-    def busy(self) -> bool:
+    def inconclusive(self) -> bool:
+        return super().inconclusive or self.code == "ABORTED"
+
+    @property
+    def passing(self) -> bool:
         if self.certificate_fix or self.page_from:
             return False
         return self.code in ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED") or self.rate_limited
@@ -310,7 +314,7 @@ class GoogleApiError(ApiError):
             return Code.CLOUD_RATE_LIMITED
         if self.code == "ABORTED":
             return Code.CONCURRENT_CHANGE
-        if self.busy or self.unanswered:
+        if self.inconclusive:
             return Code.CLOUD_UNAVAILABLE
         codes = {"UNAUTHENTICATED": Code.LOGIN_REFUSED, "PERMISSION_DENIED": Code.MISSING_PERMISSION}
         return codes.get(self.code, Code.CLOUD_REFUSED)
@@ -374,7 +378,7 @@ def delay_of(error: Exception) -> Delay | None:
         return Delay(f"Google limits the rate of these calls; trying again{pause}.", at_most, after)
     if error.code == "ABORTED":
         return Delay(CONFLICT, at_most, after)
-    return Delay(BUSY, at_most, after) if error.busy else None
+    return Delay(BUSY, at_most, after) if error.passing else None
 
 
 def new_service_delay(service: str) -> Delay:
@@ -444,7 +448,7 @@ def fix_of(error: GoogleApiError, permission: str = "") -> str:
             if pause
             else "Run it again in a minute: its quotas are of a minute each."
         )
-    if error.busy or error.unanswered:
+    if error.inconclusive:
         return RUN_LATER
     if error.constraint:
         return f"Ask the administrator of organisation policies for an exception from {error.constraint}."

@@ -214,7 +214,7 @@ class _Search:
         try:
             await self._facts.repositories(project, self._location)()
         except GoogleApiError as error:
-            if error.busy:
+            if error.inconclusive:
                 raise
             return False
         return True

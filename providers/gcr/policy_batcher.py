@@ -71,7 +71,7 @@ class PolicyChanges:
         try:
             changed = await self._edit_and_write(resource, batch)
         except errors.GoogleApiError as error:
-            if len(batch) > 1 and not error.busy:
+            if len(batch) > 1 and not error.passing:
                 # Google does not say which edit it refuses: write each by itself.
                 for one in batch:
                     await self._write(resource, [one])

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.rest_client import busy_delay
+from bootstrap.plugin.rest_client import limited_delay
 from bootstrap.plugin.retry import Delay
 
 _LOCK_SECONDS = 15.0
@@ -99,4 +99,4 @@ def busy(error: Exception) -> Delay | None:
         return None
     if error.locked:
         return Delay(_LOCKED, at_most=_LOCK_SECONDS)
-    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
+    return limited_delay(error, busy=_BUSY, limited=_LIMITED)

@@ -281,4 +281,4 @@ class Harbor:
 
 def _may_pass(error: BaseException) -> bool:
     """Whether another call may be answered."""
-    return isinstance(error, HarborApiError) and error.busy
+    return isinstance(error, HarborApiError) and error.inconclusive

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.plugin.errors import ApiError
-from bootstrap.plugin.rest_client import busy_delay
+from bootstrap.plugin.rest_client import limited_delay
 from bootstrap.plugin.retry import Delay
 
 _BUSY = "Harbor is busy or briefly away; trying again."
@@ -44,4 +44,4 @@ class HarborApiError(ApiError):
 
 def busy(error: Exception) -> Delay | None:
     """The delay of a refusal that is worth a retry: a rate limit as long as Harbor says, others briefly."""
-    return busy_delay(error, busy=_BUSY, limited=_LIMITED)
+    return limited_delay(error, busy=_BUSY, limited=_LIMITED)

@@ -399,7 +399,7 @@ class SimulatedCloud:
             try:
                 return await self._once(name, about, effect, changes=False)
             except SimulatedApiError as error:
-                if not error.busy:
+                if not error.passing:
                     raise
                 await asyncio.sleep(max(pause, error.retry_after or 0.0))
         return await self._once(name, about, effect, changes=False)

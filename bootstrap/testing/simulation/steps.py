@@ -51,7 +51,7 @@ def is_of_lost_run(label: str, place: str) -> bool:
 
 def busy(error: Exception) -> Delay | None:
     """The delay of an error of a busy or briefly unavailable cloud; None for other errors."""
-    if not (isinstance(error, ApiError) and error.busy):
+    if not (isinstance(error, ApiError) and error.passing):
         return None
     return Delay("The cloud is busy or briefly away; trying again.", _BUSY_SECONDS, error.retry_after)
 
