@@ -177,9 +177,6 @@ class AcrProvider(Provider):
     def recognises(self, held: HeldCredential) -> bool:
         return is_azure(held.server)
 
-    def claims(self, host: str) -> bool:
-        return is_azure(host)
-
     def options_of_image(self, image: str) -> Mapping[str, str]:
         return {"registry": image, **({"image": image} if parse_reference(image, where="IMAGE").path else {})}
 

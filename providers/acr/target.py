@@ -14,6 +14,7 @@ from bootstrap.model.credential import secret_name
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
+from bootstrap.plugin.provider import Target
 from providers.acr import messages
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ _REPOSITORIES_LIMIT = 500  # per scope map: "Azure Container Registry SKU featur
 
 
 @dataclass(frozen=True)
-class AcrTarget:
+class AcrTarget(Target):
     """A registry of one Azure cloud. Names of registries are unique in the whole cloud.
 
     Attributes:
@@ -194,10 +195,6 @@ class AcrTarget:
     @property
     def lifetime(self) -> dt.timedelta | None:
         return self.expires_in
-
-    @property
-    def key_supplied(self) -> bool:
-        return False
 
     @property
     def key_limit(self) -> KeyLimit | None:

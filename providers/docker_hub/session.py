@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bootstrap.model.credential import Credential
 from bootstrap.model.errors import Problem, PullkeyError, Refused, problem_of
@@ -72,9 +72,6 @@ class DockerHubSession(Session):
 
     async def username(self) -> str | None:
         return self.target.puller or None
-
-    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        return {}  # Docker Hub has no named permissions; preflight tries the calls instead
 
     async def probe(self) -> Probe:
         if self.target.repository:

@@ -14,6 +14,7 @@ from bootstrap.model.errors import UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.secret import Secret
 from bootstrap.model.server import host_of
+from bootstrap.plugin.provider import Target
 from providers.docker_hub import messages_options
 
 SERVER = "https://index.docker.io/v1/"  # as on Akka's page "Configure an external container registry"
@@ -41,7 +42,7 @@ _OFFICIAL_PAGE = re.compile(r"^(?:https://)?hub\.docker\.com/_/(?P<path>[^/?#]+)
 
 
 @dataclass(frozen=True)
-class DockerHubTarget:
+class DockerHubTarget(Target):
     """A user's or organisation's token, and the repositories to pull with it.
 
     Attributes:
@@ -174,14 +175,6 @@ class DockerHubTarget:
     @property
     def key_supplied(self) -> bool:
         return not self.minted
-
-    @property
-    def key_limit(self) -> None:
-        return None
-
-    @property
-    def charges(self) -> tuple[()]:
-        return ()
 
     # -- names -----------------------------------------------------------------------------------------------
 

@@ -126,9 +126,6 @@ class GcrProvider(Provider):
     def recognises(self, held: HeldCredential) -> bool:
         return is_google(host_of(held.server))
 
-    def claims(self, host: str) -> bool:
-        return host == "gcr.io" or host.endswith((".gcr.io", ".pkg.dev"))
-
     def options_of_image(self, image: str) -> Mapping[str, str]:
         return options_of_image(image)
 

@@ -14,6 +14,7 @@ from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.key_facts import KeyLimit
 from bootstrap.model.server import host_of
 from bootstrap.plugin.access import GrantPlaces
+from bootstrap.plugin.provider import Target
 from providers.gcr import messages_options
 from providers.gcr.place import (
     is_container_registry,
@@ -51,7 +52,7 @@ LONGEST_LIFE = dt.timedelta(days=3650)
 
 
 @dataclass(frozen=True)
-class GcrTarget:
+class GcrTarget(Target):
     """A registry host of one Google project, or one repository of it."""
 
     project: str
@@ -148,10 +149,6 @@ class GcrTarget:
     @property
     def lifetime(self) -> dt.timedelta | None:
         return self.life if self.key_source == UPLOAD else None
-
-    @property
-    def key_supplied(self) -> bool:
-        return False
 
     @property
     def key_limit(self) -> KeyLimit:

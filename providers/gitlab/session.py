@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.credential import Credential
@@ -77,14 +77,8 @@ class GitlabSession(Session):
         same = found.kind == own.kind and own.namespace_number in (0, found.number)
         return "" if same else found.label
 
-    async def username(self) -> str | None:
-        return self.credential.username if self.credential is not None else None
-
     async def identity(self) -> str:
         return self.target.called.removeprefix("the ")
-
-    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        return {}  # GitLab has roles; the preflight checks whether yours suffices
 
     async def probe(self) -> Probe:
         target = self.target

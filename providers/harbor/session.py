@@ -30,7 +30,6 @@ class HarborSession(Session):
     """See `bootstrap.plugin.session.Session`."""
 
     retire_permissions = ("robot:delete",)
-    waits_for_spreading = True
 
     def __init__(self, target: HarborTarget, context: RunContext) -> None:
         self.target = target
@@ -78,9 +77,6 @@ class HarborSession(Session):
             except (HarborApiError, PullkeyError):
                 return messages.of_projects_not_shown(found.host, held.link.key_id)
         return found.label if self.target.is_apart_from(found.projects) else ""
-
-    async def username(self) -> str | None:
-        return None  # each robot account has its own
 
     async def identity(self) -> str:
         return self.target.label

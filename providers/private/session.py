@@ -68,9 +68,6 @@ class PrivateSession(Session):
     async def connect(self) -> str:
         return self._password.owner
 
-    async def missing_permissions(self, permissions: Sequence[str]) -> Mapping[str, str] | None:
-        return {}
-
     async def preflight(self) -> PreflightFindings:
         findings = PreflightFindings()
         host = self.target.bare_host
