@@ -21,7 +21,7 @@ from bootstrap.fleet.fields import default_fields, own_fields, target_fields
 from bootstrap.fleet.registries import InvalidFile, Registries, parse
 from bootstrap.fleet.schema import registries_schema
 from bootstrap.fleet.validation import shape_of
-from bootstrap.fleet.yaml_nodes import NotReadable, decoded, read
+from bootstrap.fleet.yaml_nodes import NotReadable, decode, read
 from bootstrap.plugin import entry_points as plugins
 
 HERE = Path("/tmp")
@@ -338,7 +338,7 @@ _DOCUMENTS = st.fixed_dictionaries(
 
 
 def _takes(document: Any) -> bool:
-    node, twice = read(decoded(json.dumps(document, ensure_ascii=False).encode()))
+    node, twice = read(decode(json.dumps(document, ensure_ascii=False).encode()))
     _, wrong = shape_of(node)
     return not twice and not wrong
 

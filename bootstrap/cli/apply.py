@@ -183,21 +183,21 @@ async def _plan(values: Mapping[str, Any]) -> int:
 
 async def _apply(values: Mapping[str, Any]) -> int:
     from bootstrap.fleet import messages as fleet
-    from bootstrap.fleet.plan_file import moved_on, saved, unobserved
+    from bootstrap.fleet.plan_file import changes_since, load_saved, policy_violations
 
     if values["saved"] is None:
         registries = registries_of(values)
         async with open_file(registries, values) as job:
             return await do_planned(job, "apply")
-    registries, marks = saved(values["saved"], part_of(values))
-    if broken := unobserved(registries, policies_of(values)):
+    registries, marks = load_saved(values["saved"], part_of(values))
+    if broken := policy_violations(registries, policies_of(values)):
         for line in broken:
             say(f"  {line}", sys.stderr)
         raise fleet.plan_breaks_policy(values["saved"])
     async with open_file(registries, values) as job:
 
         def as_saved(plan: Sequence[Planned]) -> Sequence[Planned]:
-            moved = moved_on(marks, plan)
+            moved = changes_since(marks, plan)
             if moved:
                 job.reporter.close()
                 for line in moved:

@@ -225,11 +225,11 @@ async def each_credential(
     """Run `work` for the named credential, or in sequence for all that pullkey created, despite errors."""
     import asyncio
 
-    from bootstrap.engine.locate import named
+    from bootstrap.engine.locate import credential_named
 
     credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])
     if values["name"]:
-        return await work(command, named(credentials, values["name"], command.scope.label))
+        return await work(command, credential_named(credentials, values["name"], command.scope.label))
     chosen = sorted((one for one in credentials if one.link is not None), key=lambda one: one.name)
     lost = [one for one in credentials if one.empty]
     others = len(credentials) - len(chosen) - len(lost)

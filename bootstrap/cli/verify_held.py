@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 async def verify_named(values: Mapping[str, Any]) -> int:
     """`pullkey verify NAME`, or by an image."""
-    from bootstrap.engine.locate import is_for, named
+    from bootstrap.engine.locate import credential_named, is_for
 
     password = read_stdin("--credential-stdin") if values["credential_stdin"] else None
     async with open_project(values) as command:
         if values["name"]:
             credentials = await command.akka.credentials_with([values["name"]])
-            held = named(credentials, values["name"], command.scope.label)
+            held = credential_named(credentials, values["name"], command.scope.label)
         else:
             host = image_reference(values["image"]).registry
             credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))

@@ -124,7 +124,7 @@ def _providers_of(held: HeldCredential) -> list[str]:
 def _machine(state: Path) -> list[Check]:
     python = ".".join(map(str, sys.version_info[:3]))
     return [
-        messages.installed(version("pullkey"), python),
+        messages.pullkey_version(version("pullkey"), python),
         _arguments_of_processes(),
         *_proxies(),
         *_certificates(),

@@ -51,7 +51,7 @@ async def check_created(session: Session, done: Done, secret_name: str) -> None:
         raise messages.key_not_found_again(provider, why)
 
 
-def made_known(done: Done) -> dict[str, object]:
+def trusted_result(done: Done) -> dict[str, object]:
     """What an undo may trust of a faulty key step's result: nothing, unless its key id is valid."""
     made = dict(done.made or {})
     return made if is_key_id(made.get("key_id")) else {}

@@ -40,7 +40,7 @@ class LocatedCredential:
         return self.held.link is not None
 
 
-def known(held: HeldCredential | None) -> HeldNow:
+def already_read(held: HeldCredential | None) -> HeldNow:
     """A reader that returns a record which has already been read."""
 
     async def answer() -> HeldCredential | None:
@@ -109,7 +109,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     if held.link is None:
         return located
 
-    own = replace(context, held=known(held), run_id=new_run_id())
+    own = replace(context, held=already_read(held), run_id=new_run_id())
     located.context = own
     try:
         located.target = await provider.locate(held, own, login_values(provider, image))
@@ -121,7 +121,7 @@ async def find(held: HeldCredential, context: RunContext, *, image: str | None =
     return located
 
 
-def named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldCredential:
+def credential_named(credentials: Sequence[HeldCredential], name: str, where: str) -> HeldCredential:
     """The credential of this name.
 
     Raises:

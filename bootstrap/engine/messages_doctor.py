@@ -39,7 +39,7 @@ def not_needed(failed: Check) -> Check:
 # -- this machine --------------------------------------------------------------------------------------------
 
 
-def installed(version: str, python: str) -> Check:
+def pullkey_version(version: str, python: str) -> Check:
     return Check("pullkey", True, f"version {version}, Python {python}")
 
 

@@ -111,14 +111,14 @@ class Preflight:
             raise Refused([problem_of(error), *await self.akka_problems()]) from None
 
     async def examine(
-        self, steps: Sequence[Step], connected: Callable[[str], None], *, checks: bool = False
+        self, steps: Sequence[Step], connected: Callable[[str], None], *, read_only: bool = False
     ) -> PreflightResult:
         """Check all steps, and everything that would prevent them.
 
         Args:
             steps: all steps that the run may do.
             connected: called with the cloud's login as soon as it is known.
-            checks: nothing will be changed, so notices of changes are left out.
+            read_only: nothing will be changed, so notices of changes are left out.
 
         Raises:
             UsageProblem, Refused: as `connect`.
@@ -130,14 +130,14 @@ class Preflight:
             self._challenge.start()
         who = await self.connect()
         connected(who)
-        seen = await self._examine(steps, who, checks=checks)
+        seen = await self._examine(steps, who, read_only=read_only)
         if await self._is_listed_wrongly(seen.statuses):
             for fact in (self.held, self._listed, self._open_to_all, self._image):
                 fact.invalidate()
-            seen = await self._examine(steps, who, checks=checks)
+            seen = await self._examine(steps, who, read_only=read_only)
         return seen
 
-    async def _examine(self, steps: Sequence[Step], who: str, *, checks: bool) -> PreflightResult:
+    async def _examine(self, steps: Sequence[Step], who: str, *, read_only: bool) -> PreflightResult:
         self._looks = {step.name: AsyncOnce(step.look) for step in steps}
         for look in self._looks.values():
             look.start()
@@ -161,8 +161,8 @@ class Preflight:
         if statuses[StepRole.KEY].state is not State.DONE:
             findings.problems += key_problems(self._session)
         if not problems and statuses[EngineStep.HANDOFF].state is not State.DONE:
-            findings.add(await self.record_findings(checks=checks))
-        if not (findings.problems or checks):
+            findings.add(await self.record_findings(read_only=read_only))
+        if not (findings.problems or read_only):
             findings.notices += self._warnings(steps, statuses)
             findings.notices += undo_notices(steps, statuses, missing, self._session.role_with)
         public = await self._public_access(findings) if statuses[StepRole.KEY].state is not State.DONE else ""
@@ -175,7 +175,7 @@ class Preflight:
             findings.add(about_registry(answered, statuses, wait=self._options.wait))
         return PreflightResult(statuses, findings, public, not problems)
 
-    async def record_findings(self, *, checks: bool = False) -> PreflightFindings:
+    async def record_findings(self, *, read_only: bool = False) -> PreflightFindings:
         """The findings on Akka's record, with the login that there is by now (`about_record`)."""
         return await about_record(
             self._session,
@@ -183,7 +183,7 @@ class Preflight:
             self.held,
             self._listed,
             scope_options=self._akka.scope.options,
-            checks=checks,
+            read_only=read_only,
         )
 
     async def _missing_permissions(self, steps: Sequence[Step]) -> Mapping[str, str] | None:

@@ -28,7 +28,7 @@ async def about_record(
     listed: Ask[Sequence[HeldCredential]],
     *,
     scope_options: str,
-    checks: bool,
+    read_only: bool,
 ) -> PreflightFindings:
     """The findings on Akka's record that a handoff will write or replace.
 
@@ -38,7 +38,7 @@ async def about_record(
         held_now: reads Akka's record.
         listed: reads all records of the project.
         scope_options: the options of a command that name the Akka project (`AkkaScope.options`).
-        checks: nothing will be changed, so notices of changes are left out.
+        read_only: nothing will be changed, so notices of changes are left out.
     """
     held, name = await held_now(), options.secret_name
     try:
@@ -48,7 +48,7 @@ async def about_record(
     found = PreflightFindings([], await _about_others_of(server, options, listed, scope_options))
     if held is not None:
         replacing = await _about_replacing(session, options, held, name, server)
-        found.add(PreflightFindings(replacing.problems) if checks else replacing)
+        found.add(PreflightFindings(replacing.problems) if read_only else replacing)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bootstrap.engine import messages
 from bootstrap.engine.handoff import HandoffStep
 from bootstrap.engine.journal import Entry
-from bootstrap.engine.key_contract import check_created, made_known
+from bootstrap.engine.key_contract import check_created, trusted_result
 from bootstrap.engine.key_retirement import DeleteReplacedKey, RetireReplacedKey
 from bootstrap.engine.pull_check import HandshakeStep
 from bootstrap.engine.reporter import Reporter
@@ -218,7 +218,7 @@ class StepRunner:
             await check_created(self.session, done, self.options.secret_name)
         except ProviderFault:
             if entry is not None:
-                entry.made = {**(entry.made or {}), **made_known(done)}  # it is undone by that
+                entry.made = {**(entry.made or {}), **trusted_result(done)}  # it is undone by that
             if done.left_over is not None:
                 self.result.left_over.append(done.left_over)
             raise

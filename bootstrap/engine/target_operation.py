@@ -219,12 +219,12 @@ class TargetOperation(Operation):
             self._notice(notice.text, warning=notice.warning)
         return seen.statuses
 
-    def _show_steps(self, statuses: Mapping[str, StepStatus], *, checks: bool = False) -> None:
+    def _show_steps(self, statuses: Mapping[str, StepStatus], *, read_only: bool = False) -> None:
         """Show the steps, except a verification of a new key if none is created."""
         shown = []
         for step in self.steps:
             seen = statuses[step.name]
-            if step.changes or not (checks or seen.state is State.DONE):
+            if step.changes or not (read_only or seen.state is State.DONE):
                 shown.append((step.name, step.title, seen))
         self.reporter.planned(shown)
 

@@ -65,7 +65,7 @@ class Verification(TargetOperation):
         if self._own_journal.left_behind() is not None:
             await self._note_unfinished()
         statuses = self._noted(seen)
-        self._show_steps(statuses, checks=True)
+        self._show_steps(statuses, read_only=True)
         if seen.findings.problems:
             self.result.problems = seen.findings.problems
             self.reporter.problems(seen.findings.problems)
@@ -83,7 +83,7 @@ class Verification(TargetOperation):
         Raises:
             Refused: Akka cannot be read.
         """
-        seen = await self._preflight.examine(self.steps, lambda _: None, checks=True)
+        seen = await self._preflight.examine(self.steps, lambda _: None, read_only=True)
         if problems := await self._preflight.akka_problems():
             raise Refused(problems)
         if any(one.state is State.MISSING for one in seen.statuses.values()):
@@ -91,7 +91,7 @@ class Verification(TargetOperation):
             await self.session.close()
             self.context.shared.invalidate()
             self._begin_with(self._reopen())
-            seen = await self._preflight.examine(self.steps, lambda _: None, checks=True)
+            seen = await self._preflight.examine(self.steps, lambda _: None, read_only=True)
         return seen
 
     async def _pulls(self, password: Secret) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bootstrap.akka.records import keys_of
-from bootstrap.engine.locate import known
+from bootstrap.engine.locate import already_read
 from bootstrap.engine.messages import cloud_resources_of_replaced, resources_of_replaced
 from bootstrap.engine.messages_removal import resources_not_found
 from bootstrap.engine.offboard import remove_overwritten
@@ -154,10 +154,10 @@ class Executor:
 
     async def _run(self, planned: Planned, pause: Callable[[float], Awaitable[None]]) -> TargetResult:
         entry = planned.entry
-        target = self.workspace.opened(entry)
+        target = self.workspace.open_target(entry)
         target.context.sleep = pause
         target.context.new_key = planned.action is Action.ROTATE and StepRole.KEY in planned.steps
-        held = known(planned.held) if _is_recent(planned.seen) else None
+        held = already_read(planned.held) if _is_recent(planned.seen) else None
         run = self.workspace.run(entry, target, dry_run=False, as_planned=planned.as_planned, held=held)
         self._at_work[entry.number] = run
         outcome = await run.execute()
@@ -217,7 +217,7 @@ class Executor:
     async def _clear_up(self, planned: Planned) -> TargetResult:
         """Undo what a run has created that has not registered it."""
         entry = planned.entry
-        run = self.workspace.run(entry, self.workspace.opened(entry), dry_run=False, clear_up_only=True)
+        run = self.workspace.run(entry, self.workspace.open_target(entry), dry_run=False, clear_up_only=True)
         self._at_work[entry.number] = run
         return TargetResult.of(planned, await run.execute())
 
@@ -250,7 +250,7 @@ class Executor:
     async def _remove_resources(self, entry: Entry, held: HeldCredential) -> tuple[list[LeftOver], list[str]]:
         if self._stopped:
             return [resources_of_replaced(held, self.workspace.command)], []
-        opened = self.workspace.opened(entry)
+        opened = self.workspace.open_target(entry)
         try:
             return await remove_overwritten(
                 held,
@@ -305,7 +305,7 @@ class Executor:
             async with self.scheduler.reading(one.entry):
                 if self._stopped:
                     return []
-                target = self.workspace.opened(one.entry)
+                target = self.workspace.open_target(one.entry)
                 try:
                     await target.session.connect()
                     known = _keys_of_all(sharing, target.session)

@@ -54,7 +54,7 @@ def _digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str, Any]]]:
+def load_saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str, Any]]]:
     """The targets of a saved plan, and what was planned for each.
 
     Args:
@@ -90,7 +90,7 @@ def saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping[str,
     return replace(parse_entries(entries, str(path)), policy_files=policies), marks
 
 
-def unobserved(registries: Registries, policies: Sequence[Policy]) -> list[str]:
+def policy_violations(registries: Registries, policies: Sequence[Policy]) -> list[str]:
     """The policy violations of a saved plan, one line each: of these policies, and of those that it was
     checked against, in the files that still exist.
     """
@@ -108,7 +108,7 @@ def unobserved(registries: Registries, policies: Sequence[Policy]) -> list[str]:
     ]
 
 
-def moved_on(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
+def changes_since(marks: Sequence[Mapping[str, Any]], now: Sequence[Planned]) -> list[str]:
     """What differs from a saved plan, one line each; a target with nothing left to do does not differ.
 
     A target whose key could not be seen may have something left to do.

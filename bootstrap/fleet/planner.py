@@ -13,7 +13,7 @@ from typing import Any
 
 from bootstrap.engine.due import due_by_policy
 from bootstrap.engine.journal import Record
-from bootstrap.engine.locate import LocatedCredential, find, known
+from bootstrap.engine.locate import LocatedCredential, already_read, find
 from bootstrap.engine.remains import remains
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.result import Result
@@ -158,7 +158,7 @@ class Planner:
 
     async def _at(self, entry: Entry) -> Planned:
         held = await self._workspace.held(entry)
-        target = self._workspace.opened(entry)
+        target = self._workspace.open_target(entry)
         why, not_seen = await self._why_due(target.session, held, entry)
         target.context.new_key = bool(why)
         outcome = await self._workspace.run(entry, target, dry_run=True).execute()
@@ -345,7 +345,7 @@ class Planner:
                 left_over=left,
                 exit_code=ExitCode.LEFT_OVER if left else ExitCode.DONE,
             )
-        opened = self._workspace.opened(entry)
+        opened = self._workspace.open_target(entry)
         outcome = await self._workspace.run(entry, opened, dry_run=True, clear_up_only=True).execute()
         if outcome.error is not None or outcome.problems:
             return blocked(entry, outcome.error or Refused(outcome.problems), lost.left_over)
@@ -362,7 +362,7 @@ class Planner:
         """What is left of a target to remove that Akka does not list, and what could not be seen, by
         `engine.remains`.
         """
-        opened, keep_secret = self._workspace.opened(entry), self._workspace.keep_secret
+        opened, keep_secret = self._workspace.open_target(entry), self._workspace.keep_secret
         try:
             return await remains(opened.session, opened.akka, entry.secret_name, keep_secret=keep_secret)
         finally:
@@ -372,8 +372,8 @@ class Planner:
         """Locate the cloud resources of Akka's record: those of the file's target if they match, else what is
         found.
         """
-        target = self._workspace.opened(entry)
-        target.context.held = known(held)
+        target = self._workspace.open_target(entry)
+        target.context.held = already_read(held)
         try:
             await target.session.connect()
             link, differs = await key_in_record(target.session, held)

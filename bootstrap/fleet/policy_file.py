@@ -10,7 +10,7 @@ from bootstrap.fleet.fault import Fault
 from bootstrap.fleet.policy import Policy
 from bootstrap.fleet.registries import InvalidFile
 from bootstrap.fleet.validation import Group, policy_in, shape_of_policy
-from bootstrap.fleet.yaml_nodes import Node, NotReadable, decoded, read
+from bootstrap.fleet.yaml_nodes import Node, NotReadable, decode, read
 
 _MOST_BYTES = 20_000_000
 
@@ -49,7 +49,7 @@ def _policy(group: Group, path: Path) -> Policy:
 
 def _root_of(path: Path) -> tuple[Node, list[Fault]]:
     try:
-        return read(decoded(read_file(path, _MOST_BYTES)))
+        return read(decode(read_file(path, _MOST_BYTES)))
     except OSError as error:
         raise messages.policy_unreadable(path, error.strerror) from None
     except NotReadable as error:

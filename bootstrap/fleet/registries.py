@@ -17,7 +17,7 @@ from bootstrap.fleet.fault import Fault, Place
 from bootstrap.fleet.fields import own_fields
 from bootstrap.fleet.policy import Policy, Subject, violations
 from bootstrap.fleet.validation import Group, Shape, shape_of
-from bootstrap.fleet.yaml_nodes import NotReadable, decoded, read
+from bootstrap.fleet.yaml_nodes import NotReadable, decode, read
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import UsageProblem, fix_fields
 from bootstrap.model.text import count_of
@@ -128,7 +128,7 @@ def parse(data: bytes, name: str, *, base: Path, policies: Sequence[Policy] = ()
         InvalidFile: it is not valid.
     """
     try:
-        root, faults = read(decoded(data))
+        root, faults = read(decode(data))
     except NotReadable as error:
         raise InvalidFile(name, [error.fault]) from None
     shape, of_shape = shape_of(root)

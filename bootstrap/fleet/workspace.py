@@ -64,7 +64,7 @@ class Workspace:
     def akka(self, entry: Entry) -> AkkaCli:
         return PooledAkkaCli(entry.scope, self.deadline, self.trace, pool=self.pool)
 
-    def opened(self, entry: Entry) -> OpenedTarget:
+    def open_target(self, entry: Entry) -> OpenedTarget:
         """Open a session for a target, without any call. The caller closes it."""
         reporter = self.reporter(entry)
         options = own_fields(entry.provider.name)

@@ -74,7 +74,7 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def decoded(data: bytes) -> str:
+def decode(data: bytes) -> str:
     """Decode the bytes of a file.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.assembly import Assembly, OpenedTarget
-from bootstrap.engine.locate import find, named
+from bootstrap.engine.locate import credential_named, find
 from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.reporter import quiet
 from bootstrap.engine.run_options import OffboardOptions, RunOptions
@@ -118,7 +118,7 @@ class CommandRun:
 
     async def _rotate(self) -> None:
         name = self._target.secret_name
-        held = named(await self._akka.credentials_with([name]), name, "the project")
+        held = credential_named(await self._akka.credentials_with([name]), name, "the project")
         located = await find(held, self._context())
         if located.target is None or located.session is None or located.context is None:
             raise located.error or PullkeyError(
