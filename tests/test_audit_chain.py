@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli.audit_verify import audit
 from bootstrap.engine.audit_log import Audited, Trail
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import UsageProblem
 from bootstrap.output.json_schema import schemas
 from bootstrap.testing.harness.world import World
@@ -30,13 +30,13 @@ import sys
 from pathlib import Path
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(200):
     trail = Trail.open(Path(sys.argv[1]), "pullkey")
     take = trail.of("0123456789ab", Audited("gcr", "gcr.io", AkkaScope, "name"))
-    take(Change("key", f"{sys.argv[2]}-{number} {'x' * 500}", "done"))
+    take(Change("key", f"{sys.argv[2]}-{number} {'x' * 500}", ChangeOutcome.DONE))
     trail.close()
     sys.exit(1) if trail.lost else None
 """
@@ -46,7 +46,7 @@ def record(path: Path, *whats: str) -> None:
     trail = Trail.open(path, "pullkey onboard gcr")
     take = trail.of("0123456789ab", TARGET)
     for what in whats:
-        take(Change("key", what, "done", who="jo@acme.example"))
+        take(Change("key", what, ChangeOutcome.DONE, who="jo@acme.example"))
     trail.close()
     assert trail.lost == ""
 
@@ -167,7 +167,7 @@ def test_several_processes_write_one_chain(tmp_path: Path) -> None:
 def test_a_line_that_is_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "changes.jsonl"
     long = Trail.open(path, "pullkey " + "x" * 200_000)
-    long.of("0123456789ab", TARGET)(Change("key", "one", "done"))
+    long.of("0123456789ab", TARGET)(Change("key", "one", ChangeOutcome.DONE))
     long.close()
     record(path, "two")
     assert verify(path).return_value == 0
@@ -179,10 +179,10 @@ class TestRotation:
         trail = Trail.open(path, "pullkey apply")
         take = trail.of("0123456789ab", TARGET)
         for what in ("one", "two"):
-            take(Change("key", what, "done"))
+            take(Change("key", what, ChangeOutcome.DONE))
         path.rename(old)
         for what in ("three", "four"):
-            take(Change("key", what, "done"))
+            take(Change("key", what, ChangeOutcome.DONE))
         trail.close()
         assert trail.lost == ""
         assert [json.loads(line)["what"] for line in old.read_text().splitlines()] == ["one", "two"]
@@ -196,7 +196,7 @@ class TestRotation:
         trail = Trail.open(path, "pullkey apply")
         path.rename(old)
         path.mkdir()
-        trail.of("0123456789ab", TARGET)(Change("key", "one", "done"))
+        trail.of("0123456789ab", TARGET)(Change("key", "one", ChangeOutcome.DONE))
         trail.close()
         assert trail.lost == ""
         assert verify(old).return_value == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.engine.audit_log import Audited, Trail
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.sandbox.akka_platform import LOGIN, OWNER
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
@@ -77,7 +77,7 @@ def test_a_login_and_a_project_that_akka_does_not_name(tmp_path: Path) -> None:
     path = tmp_path / "trail.jsonl"
     trail = Trail.open(path, "pullkey onboard gcr")
     record = trail.of("0123456789ab", Audited("gcr", "gcr.io", AkkaScope, NAME))
-    record(Change("handoff", "Akka shows it with status OK", "done"))
+    record(Change("handoff", "Akka shows it with status OK", ChangeOutcome.DONE))
     trail.close()
     (line,) = lines_of(path)
     assert line["akka"]["project"] == "(current)"

@@ -18,7 +18,7 @@ from bootstrap.engine import audit_syslog
 from bootstrap.engine.audit_chain import verify
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.audit_syslog import AuditSyslog
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import UsageProblem
 from bootstrap.output.json_schema import schemas
 from bootstrap.testing.harness.world import World
@@ -88,7 +88,10 @@ class TestStdout:
 
 class TestSyslog:
     def test_the_local_daemon_gets_one_line_a_message(self, tmp_path: Path, daemon: socket.socket) -> None:
-        changes = [Change("key", "key ab\ncd ✓", "done"), Change("key", "key ab", "left over")]
+        changes = [
+            Change("key", "key ab\ncd ✓", ChangeOutcome.DONE),
+            Change("key", "key ab", ChangeOutcome.LEFT_OVER),
+        ]
         assert record(f"syslog:{tmp_path / 'log'}", *changes).lost == ""
         messages = [daemon.recv(65_536) for _ in changes]
         heads = [message.partition(b"{")[0] for message in messages]
@@ -104,7 +107,7 @@ class TestSyslog:
 
     def test_a_server_gets_messages_of_rfc_5424(self, server: socket.socket) -> None:
         port = server.getsockname()[1]
-        assert record(f"syslog:127.0.0.1:{port}", Change("key", "key ab", "done")).lost == ""
+        assert record(f"syslog:127.0.0.1:{port}", Change("key", "key ab", ChangeOutcome.DONE)).lost == ""
         found = RFC_5424.fullmatch(server.recv(65_536))
         assert found
         assert found[1] == b"85"
@@ -112,7 +115,7 @@ class TestSyslog:
 
     def test_no_message_is_longer_than_every_receiver_accepts(self, server: socket.socket) -> None:
         port = server.getsockname()[1]
-        long = Change("key", "✓" * 900, "done")
+        long = Change("key", "✓" * 900, ChangeOutcome.DONE)
         record(f"syslog:127.0.0.1:{port}", long, long, command="pullkey onboard " + "x" * 3_000)
         lines = []
         for _ in range(2):
@@ -132,14 +135,14 @@ class TestSyslog:
         trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey rotate")
         take = trail.of("0123456789ab", TARGET)
         while not trail.lost:
-            take(Change("key", "key ab", "done"))
+            take(Change("key", "key ab", ChangeOutcome.DONE))
         assert trail.lost == "the daemon takes no messages"
         daemon.settimeout(0)
         lines = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 lines.append(b"{" + daemon.recv(65_536).partition(b"{")[2] + b"\n")
-        take(Change("key", "key cd", "left over"))  # it takes messages again
+        take(Change("key", "key cd", ChangeOutcome.LEFT_OVER))  # it takes messages again
         lines.append(b"{" + daemon.recv(65_536).partition(b"{")[2] + b"\n")
         assert b"key cd" in lines[-1]
         assert verify(lines).mismatch is None
@@ -153,7 +156,7 @@ class TestSyslog:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
             again.bind(str(tmp_path / "log"))
             again.settimeout(5)
-            trail.of("0123456789ab", TARGET)(Change("key", "key ab", "done"))
+            trail.of("0123456789ab", TARGET)(Change("key", "key ab", ChangeOutcome.DONE))
             assert b"key ab" in again.recv(65_536)
         assert trail.lost == ""
 
@@ -162,7 +165,10 @@ class TestSyslog:
             local.bind(str(tmp_path / "stream"))
             local.listen()
             local.settimeout(5)
-            changes = [Change("key", "key ab", "done"), Change("key", "key cd", "done")]
+            changes = [
+                Change("key", "key ab", ChangeOutcome.DONE),
+                Change("key", "key cd", ChangeOutcome.DONE),
+            ]
             assert record(f"syslog:{tmp_path / 'stream'}", *changes).lost == ""
             connection, _ = local.accept()
             with connection, connection.makefile("rb") as stream:
@@ -179,7 +185,7 @@ class TestSyslog:
             return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", ("127.0.0.1", port))]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        changes = [Change("key", "key ab", "done")] * 2
+        changes = [Change("key", "key ab", ChangeOutcome.DONE)] * 2
         trail = record(f"syslog:log.acme.example:{server.getsockname()[1]}", *changes)
         assert (trail.lost, asked) == ("", ["log.acme.example"])
         assert RFC_5424.fullmatch(server.recv(65_536))
@@ -187,7 +193,7 @@ class TestSyslog:
     def test_a_daemon_that_is_gone_is_reported(self, tmp_path: Path, daemon: socket.socket) -> None:
         trail = Trail(AuditSyslog(f"syslog:{tmp_path / 'log'}"), "pullkey")
         daemon.close()
-        trail.of("0123456789ab", TARGET)(Change("key", "key ab", "done"))
+        trail.of("0123456789ab", TARGET)(Change("key", "key ab", ChangeOutcome.DONE))
         assert trail.lost == "Connection refused"
 
     @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bootstrap.engine.audit_chain import verify
 from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.engine.audit_sinks import AuditFile
 from bootstrap.fleet.registries import Registries
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import UsageProblem
 from bootstrap.testing.harness.world import World
 from tests.harness.google_state import NAME
@@ -31,7 +31,7 @@ TARGET = Audited("gcr", "gcr.io", lambda: AkkaScope("shop"), NAME)
 def _record(trail: Trail, *whats: str) -> None:
     record = trail.of("0123456789ab", TARGET)
     for what in whats:
-        record(Change("key", what, "done"))
+        record(Change("key", what, ChangeOutcome.DONE))
 
 
 def _lines(path: Path) -> list[str]:

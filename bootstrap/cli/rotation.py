@@ -18,7 +18,7 @@ from bootstrap.cli.project_command import (
     each_credential,
     open_project,
 )
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import Declined, ExitCode, PullkeyError
 from bootstrap.model.text import count_of
 from bootstrap.output.terminal import say
@@ -136,9 +136,9 @@ async def _restore_one(
         try:
             restored = await restore(session, link)
         except PullkeyError as error:
-            managed.context.audit(Change("restore", error.what, "failed", link.replaces, who))
+            managed.context.audit(Change("restore", error.what, ChangeOutcome.FAILED, link.replaces, who))
             raise
-        managed.context.audit(Change("restore", restored, "done", link.replaces, who))
+        managed.context.audit(Change("restore", restored, ChangeOutcome.DONE, link.replaces, who))
         say(restored, sys.stderr)
     return "done", ExitCode.DONE, restored
 

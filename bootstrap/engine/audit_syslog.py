@@ -19,13 +19,14 @@ from typing import Any
 
 from bootstrap.engine import messages
 from bootstrap.engine.audit_chain import START, hash_of, line_of
+from bootstrap.model.change import ChangeOutcome
 
 PREFIX = "syslog:"
 # RFC 5424, section 6.1: receivers should accept messages of up to 2048 octets.
 _LONGEST_MESSAGE = 2_048
 _LOCAL = ("/dev/log", "/var/run/syslog")  # of Linux, and of macOS
 _REMOTE = re.compile(r"(?P<host>[^:/\[\]\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
-_BAD = ("failed", "left over")
+_BAD = (ChangeOutcome.FAILED, ChangeOutcome.LEFT_OVER)
 # RFC 5424, section 6.2.1: the priority is 8 times the facility plus the severity.
 _AUTHPRIV, _WARNING, _NOTICE = 10, 4, 5
 _PATIENCE_SECONDS = 2.0

@@ -27,7 +27,7 @@ from bootstrap.engine.run_options import OffboardOptions
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import Declined, LeftOver, PullkeyError
 from bootstrap.model.text import capitalised
 from bootstrap.plugin.cache import AsyncOnce
@@ -96,7 +96,7 @@ class Offboarding(Operation):
             with contextlib.suppress(PullkeyError):  # what needs the login reports it
                 self.result.who = await self._located.session.connect()
 
-    def _record(self, name: str, what: str, outcome: str, key_id: str = "") -> None:
+    def _record(self, name: str, what: str, outcome: ChangeOutcome, key_id: str = "") -> None:
         self.context.audit(Change(name, what, outcome, key_id, self.result.who))
 
     async def _perform(self, *, recovered: bool) -> None:
@@ -135,13 +135,13 @@ class Offboarding(Operation):
                 if self.result.changed:
                     for one in going[going.index(item) :]:
                         self.result.left_over.append(LeftOver(one.removal.what, one.removal.command))
-                        self._record(one.name, one.removal.what, "left over")
+                        self._record(one.name, one.removal.what, ChangeOutcome.LEFT_OVER)
                 raise messages.cloud_resources_left_alone(item.detail)
         for item in self.result.removals:
             if item.removal.disposition is Disposition.UNSEEN:
                 left = LeftOver(f"{item.removal.what} ({item.removal.why})", item.removal.command)
                 self.result.left_over.append(left)
-                self._record(item.name, left.what, "left over")
+                self._record(item.name, left.what, ChangeOutcome.LEFT_OVER)
         self.result.result = "done"
         await self._end()
 
@@ -245,7 +245,7 @@ class Offboarding(Operation):
             return True
         except PullkeyError as error:
             if item.name in ("reference", "secret"):
-                self._record(item.name, error.what, "failed")
+                self._record(item.name, error.what, ChangeOutcome.FAILED)
                 item.result, item.detail = "failed", error.what
                 self.reporter.fail(item.removal.what, error.what)
                 return False
@@ -254,7 +254,7 @@ class Offboarding(Operation):
         item.result = "removed"
         self.result.changed = True
         key_id = item.removal.what.removeprefix("key ") if item.name == StepRole.KEY else ""
-        self._record(item.name, item.detail or "it was already deleted", "removed", key_id)
+        self._record(item.name, item.detail or "it was already deleted", ChangeOutcome.REMOVED, key_id)
         self.reporter.finish(
             item.removal.what, capitalised(item.detail or f"{item.removal.what} was already deleted"), 0.0
         )
@@ -262,7 +262,7 @@ class Offboarding(Operation):
 
     def _leave(self, item: RemovalResult, what: str, command: str) -> None:
         item.result, item.detail = "left over", what
-        self._record(item.name, what, "left over")
+        self._record(item.name, what, ChangeOutcome.LEFT_OVER)
         self.reporter.fail(item.removal.what, what)
         self.result.left_over.append(LeftOver(what, command))
 

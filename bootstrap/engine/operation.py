@@ -16,7 +16,7 @@ from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import OperationOptions
 from bootstrap.engine.verified_pulls import VerifiedPulls
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import Declined, ExitCode, Interrupted, PullkeyError
 from bootstrap.model.text import sentence
 from bootstrap.plugin.context import RunContext
@@ -197,9 +197,11 @@ class Operation(ABC):
             self.result.left_over += recovery.left_over
             self.result.undone += recovery.undone
             for what in recovery.undone:
-                self.context.audit(Change("recovery", what, "undone", who=self.result.who))
+                self.context.audit(Change("recovery", what, ChangeOutcome.UNDONE, who=self.result.who))
             for left in recovery.left_over:
-                self.context.audit(Change("recovery", left.what, "left over", who=self.result.who))
+                self.context.audit(
+                    Change("recovery", left.what, ChangeOutcome.LEFT_OVER, who=self.result.who)
+                )
         return recovery
 
     # -- reporting -------------------------------------------------------------------------------------------

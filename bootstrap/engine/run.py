@@ -25,7 +25,7 @@ from bootstrap.engine.target_operation import TargetOperation
 from bootstrap.engine.transaction import Transaction
 from bootstrap.engine.unrecorded_keys import unrecorded_keys
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.errors import Declined, PullkeyError, Refused
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.context import RunContext
@@ -290,11 +290,11 @@ class Run(TargetOperation):
             self.result.left_over.remove(left)
         self.result.left_over += self._recovery.left_over
         for left in self._recovery.left_over:
-            self.context.audit(Change("recovery", left.what, "left over", who=self.result.who))
+            self.context.audit(Change("recovery", left.what, ChangeOutcome.LEFT_OVER, who=self.result.who))
         for what in self._recovery.undone:
             if what not in self.result.undone:
                 self.result.undone.append(what)
-                self.context.audit(Change("recovery", what, "undone", who=self.result.who))
+                self.context.audit(Change("recovery", what, ChangeOutcome.UNDONE, who=self.result.who))
 
     async def _report_unrecorded_keys(self) -> None:
         """Report keys that a lost run on another machine may have left. Only the cloud shows them, and

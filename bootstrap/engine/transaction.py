@@ -17,7 +17,7 @@ from bootstrap.engine.result import Result
 from bootstrap.engine.run_options import RunOptions
 from bootstrap.model import clock
 from bootstrap.model.akka_record import HeldCredential
-from bootstrap.model.change import Change
+from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.model.shell_text import filled_in
@@ -93,7 +93,9 @@ class Transaction:
             left = LeftOver(messages.key_of_another_region(key_id), self._options.command)
             self._result.left_over.append(left)
             entry.leave(left)
-            self._context.audit(Change(EngineStep.RETIRE, left.what, "left over", key_id, self._result.who))
+            self._context.audit(
+                Change(EngineStep.RETIRE, left.what, ChangeOutcome.LEFT_OVER, key_id, self._result.who)
+            )
         self._of_regions = []
 
     async def begin(self, step: Step) -> Entry:
@@ -110,7 +112,7 @@ class Transaction:
 
     def failed(self, step: Step, entry: Entry, what: str) -> None:
         """Log that a step failed. Whatever it may have created is still to be undone."""
-        self._record(step, entry, what, "failed")
+        self._record(step, entry, what, ChangeOutcome.FAILED)
 
     async def done(self, step: Step, entry: Entry, done: Done) -> None:
         """Record what the step has created. A step that created nothing needs no undo."""
@@ -124,7 +126,7 @@ class Transaction:
                 left = await asyncio.to_thread(self._journal.about_to, step.name, known)
             left.leave(done.left_over)
             self._promised.pop(step.name, None)
-            self._record(step, left, done.left_over.what, "left over")
+            self._record(step, left, done.left_over.what, ChangeOutcome.LEFT_OVER)
             if left is entry:
                 return
         if done.made is None:
@@ -136,7 +138,7 @@ class Transaction:
             entry.made = made  # set it before the write: an undo may start meanwhile
             with self._once_registered(step):
                 await asyncio.to_thread(self._journal.has_made, entry, made)
-        self._record(step, entry, done.detail or done.sentence(step.title), "done")
+        self._record(step, entry, done.detail or done.sentence(step.title), ChangeOutcome.DONE)
 
     @staticmethod
     def _once_registered(step: Step) -> AbstractContextManager[None]:
@@ -307,7 +309,7 @@ class Transaction:
         if undone:
             self._result.undone.append(undone)
             self._reporter.undone(undone)
-            self._record(step, entry, undone, "undone")
+            self._record(step, entry, undone, ChangeOutcome.UNDONE)
         if step.name in self._result.steps and self._result.steps[step.name].result == "done":
             self._result.steps[step.name].result = "undone"
         if undone or step.name != StepRole.KEY or entry.intent.get("identity_stays"):
@@ -336,7 +338,7 @@ class Transaction:
         """Report what is left over of a step: in the result, in the journal and in the audit trail."""
         self._result.left_over.append(left)
         entry.leave(left)
-        self._record(step, entry, left.what, "left over")
+        self._record(step, entry, left.what, ChangeOutcome.LEFT_OVER)
 
     def _undo_command(self, step: Step, entry: Entry) -> str:
         """The command that undoes a step by hand."""
@@ -347,6 +349,6 @@ class Transaction:
         # A command with variables of the whole script cannot be typed. The next run cleans up by the journal.
         return self._options.command if not command or "$" in command else command
 
-    def _record(self, step: Step, entry: Entry, what: str, outcome: str) -> None:
+    def _record(self, step: Step, entry: Entry, what: str, outcome: ChangeOutcome) -> None:
         key_id = entry.known.get("key_id") or ""
         self._context.audit(Change(step.name, what, outcome, str(key_id), self._result.who))

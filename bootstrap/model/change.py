@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChangeOutcome(StrEnum):
+    """How a change ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+    REMOVED = "removed"
+    LEFT_OVER = "left over"
 
 
 @dataclass(frozen=True)
@@ -13,14 +24,14 @@ class Change:
     Args:
         step: the kind of object: a step's name, or the name of what offboarding removes.
         what: the change in a few words.
-        outcome: `done`, `failed`, `undone`, `removed` or `left over`.
+        outcome: how it ended.
         key_id: the id of the key, if the change concerns a key.
         who: the account that is logged in to the cloud; "" if it is not known.
     """
 
     step: str
     what: str
-    outcome: str
+    outcome: ChangeOutcome
     key_id: str = ""
     who: str = ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bootstrap.model.change import ChangeOutcome
 from bootstrap.model.codes import Who
 from bootstrap.model.schema_version import schema_id
 from bootstrap.output.json_schema_credentials import listing
@@ -208,7 +209,7 @@ def _audit_line() -> dict[str, Any]:
             "step": TEXT,
             "what": TEXT,
             "key_id": TEXT_OR_NULL,
-            "outcome": {"enum": ["done", "failed", "undone", "removed", "left over"]},
+            "outcome": {"enum": [*ChangeOutcome]},
         }
     )
 

@@ -16,7 +16,7 @@ from bootstrap.engine.removal_entry import being_removed
 from bootstrap.engine.reporter import quiet
 from bootstrap.engine.run_options import OffboardOptions, RunOptions
 from bootstrap.model import clock
-from bootstrap.model.change import Audit, Change
+from bootstrap.model.change import Audit, Change, ChangeOutcome
 from bootstrap.model.codes import Code
 from bootstrap.model.deadline import Deadline
 from bootstrap.model.errors import LeftOver, PullkeyError, exit_code_of_many
@@ -76,7 +76,7 @@ class CommandRun:
         def says(change: Change) -> None:
             self.process.note(f"says: {change.step}: {change.what}: {change.outcome}")
             self.ended.says.append(change)
-            if change.step == EngineStep.HANDOFF and change.outcome == "done":
+            if change.step == EngineStep.HANDOFF and change.outcome == ChangeOutcome.DONE:
                 self.ended.registered.add(secret_name)
                 self.ended.key_ids.add(change.key_id)
 

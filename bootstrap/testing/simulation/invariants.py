@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bootstrap.model.change import ChangeOutcome
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_ref import KeyRef
@@ -107,7 +108,7 @@ class Invariants:
         if ended.succeeded and run.process.alone:
             self._is_as_said(run)
         for change in ended.says:
-            gone = change.outcome in ("undone", "removed") and "delete" in change.what
+            gone = change.outcome in (ChangeOutcome.UNDONE, ChangeOutcome.REMOVED) and "delete" in change.what
             if gone and change.key_id and self._world.cloud.keys.truth(change.key_id) is not None:
                 self._fail("a key lives that is said to be deleted", f"{change.key_id}: {change.what}")
 
