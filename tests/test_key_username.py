@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from bootstrap.engine.unrecorded_keys import unrecorded_keys
+from bootstrap.model.key_facts import KeyFacts
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.scenario import Command, Scenario, Verb
 from bootstrap.testing.simulation.seams import simulated
@@ -50,3 +55,26 @@ def test_an_offboarding_leaves_nothing() -> None:
     played = play("onboard", "rotate", "offboard")
 
     assert ("identity", "removed") in steps_of(played.ended[2]), steps_of(played.ended[2])
+
+
+def test_a_key_that_is_its_own_identity_is_named_with_its_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not "of", and then nothing."""
+
+    class OwnIdentity:
+        key = SimpleNamespace(deleted=(), delete_command="acme robots delete {}".format)
+
+        async def identity(self) -> str:
+            return ""
+
+        async def host(self) -> str:
+            return "registry.acme.example"
+
+    async def keys(*_: object) -> list[KeyFacts]:
+        return [KeyFacts("6b5401fde69f", None)]
+
+    monkeypatch.setattr("bootstrap.engine.unrecorded_keys.keys_without_record", keys)
+    session: Any = OwnIdentity()
+    akka: Any = None
+    (said,) = asyncio.run(unrecorded_keys(session, akka, set(), "", keys=keys))
+
+    assert said.startswith("Key 6b5401fde69f of registry.acme.example is in no record")

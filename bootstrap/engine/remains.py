@@ -9,7 +9,7 @@ from __future__ import annotations
 from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.records import keys_in_use
 from bootstrap.engine import messages
-from bootstrap.engine.unrecorded_keys import keys_without_record
+from bootstrap.engine.unrecorded_keys import keys_without_record, whose_keys
 from bootstrap.model.errors import LeftOver, PullkeyError
 from bootstrap.plugin.cache import AsyncOnce
 from bootstrap.plugin.session import Session
@@ -43,7 +43,7 @@ async def remains(
         await session.connect()
         shown = [*await session.key.list_ours(), *await session.key.lost_keys()]
         keys = await keys_without_record(session, akka, {one.key_id: one for one in shown}.values())
-        identity = await session.identity() if keys else ""
+        identity = await whose_keys(session) if keys else ""
     except PullkeyError as error:
         unseen.append(messages.remains_unseen("its keys", error))
     else:

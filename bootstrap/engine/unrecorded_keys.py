@@ -44,10 +44,17 @@ async def unrecorded_keys(
         found = await keys_without_record(session, akka, found)
         if not found:
             return []
-        identity = await session.identity()
+        identity = await whose_keys(session)
     except PullkeyError:
         return []  # optional: the run itself is done
     return [messages.unrecorded_key(key, identity, session.key.delete_command(key.key_id)) for key in found]
+
+
+async def whose_keys(session: Session) -> str:
+    """Whose keys the session's are, for a sentence: the identity, or the registry where each key is its own
+    identity.
+    """
+    return await session.identity() or await session.host()
 
 
 async def keys_without_record(session: Session, akka: AkkaCli, keys: Iterable[KeyFacts]) -> list[KeyFacts]:
