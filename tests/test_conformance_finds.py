@@ -15,6 +15,7 @@ from bootstrap.model.errors import ExitCode, first_line
 from bootstrap.plugin.errors import as_user_error
 from bootstrap.testing.conformance import suite
 from bootstrap.testing.conformance.bench import Bench
+from bootstrap.testing.harness.fault_cases import selection
 from bootstrap.testing.harness.figures import FIGURES
 from bootstrap.testing.harness.fork_server import CHANGE, Ended
 from bootstrap.testing.harness.stage import _about_the_end
@@ -118,6 +119,22 @@ def test_an_exception_of_an_installed_provider_is_found(tmp_path: Path, where: s
     )
 
     assert "an unexpected error" in [*_about_the_end(5.0, ended)]
+
+
+def test_each_answer_to_a_provider_is_tried_in_other_forms_whatever_else_it_calls() -> None:
+    """The other faults rotate, so a provider passes some of them by luck."""
+    calls = {"hub.List#1": False, "hub.Create#1": True, "hub.GetToken#1": False, "akka.version#1": False}
+    tried = {
+        (one.call, one.fault)
+        for command in ("onboard", "offboard")
+        for one in selection(CASE, command, calls, set(), bodies=True)
+    }
+
+    wanted = {"empty", "types", "malformed", "lost"}
+    for call in ("hub.List#1", "hub.Create#1"):
+        assert wanted <= {fault for on, fault in tried if on == call}
+    few = selection(CASE, "onboard", calls, set())
+    assert len(few) == 5
 
 
 SOURCE = """

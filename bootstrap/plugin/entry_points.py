@@ -46,6 +46,11 @@ class Installed:
         """The distribution, as a user knows it: `acme-pullkey-harbor 1.2.0`."""
         return f"{self.distribution.name} {self.distribution.version}"
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it comes with pullkey."""
+        return self.distribution.name == _OWN
+
 
 @functools.cache
 def installed() -> dict[str, tuple[Installed, ...]]:
@@ -92,7 +97,7 @@ def plugin_at_fault(error: BaseException) -> Installed | None:
     while trace is not None:
         modules.append(str(trace.tb_frame.f_globals.get("__name__", "")))
         trace = trace.tb_next
-    plugins = [one for of_name in installed().values() for one in of_name if one.distribution.name != _OWN]
+    plugins = [one for of_name in installed().values() for one in of_name if not one.built_in]
     for module in reversed(modules):
         for one in plugins:
             if one.module and f"{module}.".startswith(f"{one.module.rpartition('.')[0] or one.module}."):

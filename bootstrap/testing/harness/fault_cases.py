@@ -39,6 +39,8 @@ FAULTS = {
     "stale": "stale",
 }
 """Faults by their name in the report, each as the sandbox's `--fault` takes it."""
+BODIES = ("empty", "types", "malformed", "lost")
+"""The faults that show how a provider reads an answer, and what it does without one."""
 HANGS = ("hang", "hang-after")
 ONCE_SECONDS, FOREVER_SECONDS = 20.0, 5.0
 """`--timeout`. Long enough to wait out a fault that occurs once, also on a busy machine; a fault that occurs
@@ -97,7 +99,9 @@ def all_cases(kind: str, command: str, calls: Iterable[str]) -> list[Case]:
     ]
 
 
-def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str]) -> list[Case]:
+def selection(
+    kind: str, command: str, calls: Mapping[str, bool], known: set[str], *, bodies: bool = False
+) -> list[Case]:
     """Select faults for each call that is not yet in `known`, and add it: two if it changes something, else
     one.
 
@@ -108,6 +112,7 @@ def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str
         command: one of `COMMANDS`.
         calls: of a run without faults, as `calls_of` returns them.
         known: what was selected before.
+        bodies: whether to add each of `BODIES` for each call that the provider itself makes.
     """
     provider, names = KINDS[kind].provider, list(FAULTS)
     cases: list[Case] = []
@@ -131,7 +136,14 @@ def selection(kind: str, command: str, calls: Mapping[str, bool], known: set[str
                     turn // len(names) % 2 == nth % 2,
                 )
             )
+        if bodies and not method.startswith("akka.") and method.rpartition(".")[2] not in _OF_REGISTRY:
+            always = [Case(kind, command, f"{method}#1", fault) for fault in BODIES]
+            cases += [one for one in always if one not in cases]
     return cases
+
+
+_OF_REGISTRY = ("GetBlob", "GetManifest", "GetToken", "ListRepositories", "ListTags", "Ping")
+"""What pullkey itself asks a registry (`bootstrap.sandbox.registry.server`): the same for all providers."""
 
 
 def _turn(known: set[str], provider: str) -> int:
