@@ -76,6 +76,11 @@ MISTAKES: dict[str, tuple[Callable[[], None], Test, str]] = {
         lambda bench: suite.TestBeside().test_another_credential_keeps_its_key(bench, CASE),
         "the second credential no longer pulls: `of_run`",
     ),
+    "keys of others are listed as its own": (
+        broken_provider.lists_the_keys_of_others_as_its_own,
+        lambda bench: suite.TestLife().test_onboarding_again_changes_nothing(bench, CASE),
+        "names a key that is not pullkey's",
+    ),
     "it locates by what was typed": (
         broken_provider.locates_by_the_options_of_the_onboarding,
         lambda bench: suite.TestLife().test_akkas_record_alone_leads_to_the_key(bench, CASE),

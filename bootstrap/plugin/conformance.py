@@ -24,22 +24,33 @@ class InventoryItem(str):
         known_as: the id by which pullkey names a key; of anything else, what a report of it contains. The
             text, unless given.
         active: whether a key can be used.
+        marked: whether a key that the emulator starts with looks as if a run of pullkey had left it, so that
+            commands may name it. They name no other one.
         reported: a regular expression that is found in a text which reports the object as left over, with
             what removes it. Unless given: `known_as`, of a key on one line with the command.
     """
 
-    __slots__ = ("active", "kind", "known_as", "reported")
+    __slots__ = ("active", "kind", "known_as", "marked", "reported")
     kind: Kind
     known_as: str
     active: bool
+    marked: bool
     reported: str
 
     def __new__(
-        cls, text: str, kind: Kind = "other", known_as: str = "", *, active: bool = True, reported: str = ""
+        cls,
+        text: str,
+        kind: Kind = "other",
+        known_as: str = "",
+        *,
+        active: bool = True,
+        marked: bool = False,
+        reported: str = "",
     ) -> Self:
         """The text, with what else is known of the object."""
         item = super().__new__(cls, text)
         item.kind, item.known_as, item.active, item.reported = kind, known_as or text, active, reported
+        item.marked = marked
         return item
 
 

@@ -87,6 +87,13 @@ def takes_each_key_of_pullkeys_for_one_of_the_run() -> None:
     _set(CreatedToken, of_run=of_run)
 
 
+def lists_the_keys_of_others_as_its_own() -> None:
+    async def list_ours(self: CreatedToken, *, as_seen: bool = False) -> list[KeyFacts]:
+        return [self.facts_of(one) for one in await self._hub.tokens(self._target.organization)]
+
+    _set(CreatedToken, list_ours=list_ours)
+
+
 def locates_by_the_options_of_the_onboarding() -> None:
     async def locate(self: Any, held: Any, context: Any, login: Any) -> Any:
         if not (image := os.environ["PULLKEY_DOCKER_HUB_IMAGE"]):

@@ -24,6 +24,8 @@ LEAK = (
     "secret "
     "in Secret, and put none into messages, files, arguments or URLs."
 )
+_LEAST_ID = 6
+"""What is shorter is found in any text; so short an id is of no key of pullkey's."""
 
 
 def fail(sentence: str, *details: object) -> NoReturn:
@@ -145,6 +147,7 @@ class Bench:
     def _trial(self, case: str, command: str) -> Iterator[Trial]:
         rehearsal = self._begin(case, command)
         on = self._stage
+        said = len(on.world.said)
         try:
             yield Trial(Life(on.world, on.kind, set(rehearsal.untouched)))
             leaks = on.world.leaks()
@@ -152,6 +155,20 @@ class Bench:
             # A cancelled test may still have work in progress.
             self.close()
             raise
+        named = {
+            f"{item.known_as}: {line.strip()}"
+            for item in rehearsal.untouched
+            if is_key(item) and not item.marked and len(item.known_as) >= _LEAST_ID
+            for text in on.world.said[said:]
+            for line in text.splitlines()
+            if item.known_as in line
+        }
+        require(
+            not named,
+            "A command names a key that is not pullkey's, as if it were: `list_ours` and `of_run` tell "
+            "pullkey's keys from others by what it has marked.",
+            named,
+        )
         if leaks:
             self.close()
             fail(LEAK, leaks)

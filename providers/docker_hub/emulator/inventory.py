@@ -12,11 +12,12 @@ def inventory(state: HubState) -> Iterator[InventoryItem]:
     """The tokens of all users and organizations."""
     for user in state.users.values():
         for pat in user.tokens:
-            yield _token(user.name, pat.uuid, active=pat.active)
+            yield _token(user.name, pat.uuid, pat.label, active=pat.active)
     for organization in state.organizations.values():
         for oat in organization.tokens:
-            yield _token(organization.name, oat.id, active=oat.active)
+            yield _token(organization.name, oat.id, oat.label, active=oat.active)
 
 
-def _token(owner: str, key_id: str, *, active: bool) -> InventoryItem:
-    return InventoryItem(f"hub token {owner} {key_id} active={active}", "key", key_id, active=active)
+def _token(owner: str, key_id: str, label: str, *, active: bool) -> InventoryItem:
+    text, marked = f"hub token {owner} {key_id} active={active}", label.startswith("pullkey ")
+    return InventoryItem(text, "key", key_id, active=active, marked=marked)

@@ -16,4 +16,5 @@ def inventory(*instances: GitlabState) -> Iterator[InventoryItem]:
             for token in namespace.tokens:
                 if not token.revoked:
                     text = f"gitlab token {state.host} {namespace.path} {token.number} {token.name}"
-                    yield InventoryItem(text, "key", key_id_of(token.number))
+                    marked = token.name.startswith("pullkey ")
+                    yield InventoryItem(text, "key", key_id_of(token.number), marked=marked)
