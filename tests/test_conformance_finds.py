@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,7 @@ from bootstrap.testing.harness.fault_cases import selection
 from bootstrap.testing.harness.figures import FIGURES
 from bootstrap.testing.harness.fork_server import CHANGE, Ended
 from bootstrap.testing.harness.stage import _about_the_end
+from bootstrap.testing.harness.world import logins_of
 from tests.harness import broken_provider, plugins
 
 CASE = "docker-hub-user"
@@ -140,6 +142,21 @@ def test_each_answer_to_a_provider_is_tried_in_other_forms_whatever_else_it_call
         assert wanted <= {fault for on, fault in tried if on == call}
     few = selection(CASE, "onboard", calls, set())
     assert len(few) == 5
+
+
+def test_a_login_in_a_file_is_looked_for_as_a_key_is(tmp_path: Path) -> None:
+    """Though the emulator does not declare it; a certificate is no secret."""
+    (tmp_path / "token").write_text("acme-3f9c71d204b8\n")
+    (tmp_path / "bundle.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    named = {
+        "ACME_TOKEN_FILE": f"{tmp_path}/token",
+        "SSL_CERT_FILE": f"{tmp_path}/bundle.pem",
+        "HOME": "/root",
+    }
+    assert logins_of(object(), named, tmp_path) == ["acme-3f9c71d204b8"]
+
+    declared = SimpleNamespace(secrets=lambda: ("another-login",))
+    assert logins_of(declared, named, tmp_path) == ["another-login"]
 
 
 SOURCE = """

@@ -180,7 +180,7 @@ def _unscanned(provider: str) -> Iterator[World]:
 
 def test_objects_frames_and_files_of_a_whole_life(life: Life) -> None:
     """At the moment of each handoff nothing alive shows the key; and no file is written but the journal's."""
-    life.world.extra["PULLKEY_TESTS_WATCH_DEEP"] = "1"
+    life.world.looks_deep(set())
     done = life.onboard("--verbose", "--output", "json")
     assert done.code == 0, done.text
     took = re.findall(r"akka docker add-credentials exit 0 (\d+) ms", done.err)

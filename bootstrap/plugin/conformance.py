@@ -55,7 +55,11 @@ class InventoryItem(str):
 
 
 class InspectedEmulator(EmulatorOf[Any], Protocol):
-    """An emulator that shows what it holds, for `pytest --pullkey-provider NAME`."""
+    """An emulator that shows what it holds, for `pytest --pullkey-provider NAME`.
+
+    It may also have `secrets() -> Iterable[str]`: the logins that it accepts, none of which may appear in
+    output, logs or files. Without it, they are the tokens in the files that the variables of `start` name.
+    """
 
     def inventory(self) -> Iterable[InventoryItem]:
         """All resources of the kinds that pullkey may create, those of others included."""

@@ -498,11 +498,7 @@ class TestSecrets:
         with conformance_bench.untouched(conformance_case) as trial:
             world, case = trial.life.world, trial.case
             world.passwords += [one for one in {case.stdin, case.later_stdin} if one]
-            packages = {source.package_of(case.provider).partition(".")[0]}
-            world.extra |= {
-                "PULLKEY_TESTS_WATCH_DEEP": "1",
-                "PULLKEY_TESTS_WATCH_PACKAGES": " ".join(packages),
-            }
+            world.looks_deep({source.package_of(case.provider).partition(".")[0]})
             done = [
                 trial.onboard("--verbose"),
                 trial.life.command("rotate", trial.life.name, "--verbose"),
@@ -515,8 +511,7 @@ class TestSecrets:
             require(
                 not hits,
                 "While Akka is given the key, the repr, the attributes or the locals of something show "
-                "it: keep it "
-                "in a Secret, and reveal it only where it is sent.",
+                "it, or a login: keep each in a Secret, and reveal it only where it is sent.",
                 hits,
             )
 

@@ -62,6 +62,8 @@ class World:
     provider: str
     said: list[str] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    """The logins of the emulator's user, as far as they are known; no output, log or file may show one."""
     extra: dict[str, str] = field(default_factory=dict)
     """Additional environment variables of every process."""
     forgiven: set[str] = field(default_factory=set)
@@ -78,6 +80,16 @@ class World:
         for name in ("home", "tmp", "watch"):
             (self.place / name).mkdir(mode=0o700)
         self.watched = Watched(self.place / "watch")
+
+    def looks_deep(self, packages: set[str]) -> None:
+        """Inspect the objects and frames of pullkey and these packages whenever Akka is given a key."""
+        # Not in the environment, which is searched too.
+        logins = self.place / "logins"
+        logins.write_text("\n".join(self.logins), encoding="utf-8")
+        self.extra |= {
+            "PULLKEY_TESTS_WATCH_DEEP": str(logins),
+            "PULLKEY_TESTS_WATCH_PACKAGES": " ".join(packages),
+        }
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a user of this sandbox, whose processes are watched."""
@@ -227,6 +239,22 @@ class World:
         shutil.rmtree(self.place, ignore_errors=True)
 
 
+def logins_of(emulator: Any, environment: Mapping[str, str], directory: Path) -> list[str]:
+    """The logins that an emulator declares (`secrets()`); otherwise the tokens in those files of the
+    sandbox's directory that variables name.
+    """
+    if hasattr(emulator, "secrets"):
+        return [*emulator.secrets()]
+    named = {Path(value) for value in environment.values() if value.startswith(f"{directory}/")}
+    texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in named if path.is_file()]
+    # A token is one word; a certificate or a file of settings is not. Of a JWT only the signature is secret.
+    words = {text for text in texts if len(text.split()) == 1 and not text.startswith(("{", "["))}
+    return sorted(word.rpartition(".")[2] if word.count(".") == _JWT_DOTS else word for word in words)
+
+
+_JWT_DOTS = 2
+
+
 def make_world(
     provider: str, settings: SandboxSettings | None = None, *, images: ImageStore | None = None
 ) -> Iterator[World]:
@@ -249,6 +277,8 @@ def make_world(
         assert isinstance(akka, AkkaEmulator)
         answer_here(akka)
         world = World(running, running.sandbox.emulators["cloud"], akka, provider)
+        world.logins += logins_of(world.cloud, running.environment, running.sandbox.directory)
+        world.passwords += world.logins
         try:
             yield world
             assert world.leaks() == []

@@ -9,7 +9,8 @@ their frames. All loggers are set to their lowest level and written to a file.
 
 It also records what to search for: the value of every `Secret` that is created. With
 `PULLKEY_TESTS_WATCH_DEEP` it inspects all objects and frames of the product, and of
-`PULLKEY_TESTS_WATCH_PACKAGES`, at the moment at which Akka is given the key.
+`PULLKEY_TESTS_WATCH_PACKAGES`, at the moment at which Akka is given the key, for the key and for the logins
+in the file that it names.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class _Watch:
     def __init__(self, folder: str) -> None:
         path = os.path.join(folder, f"{os.getpid()}-{time.monotonic_ns()}")  # noqa: PTH118 - pathlib is slow to import
         self._records = os.open(f"{path}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._deep = bool(os.environ.get("PULLKEY_TESTS_WATCH_DEEP"))
+        self._deep = os.environ.get("PULLKEY_TESTS_WATCH_DEEP", "")
         self._raise_at = os.environ.get("PULLKEY_TESTS_WATCH_RAISE", "")
         self._events = {
             "open": self.opened,
@@ -112,7 +113,12 @@ class _Watch:
         variables = {_text(name): _text(value) for name, value in told.items()}
         with_key = [one for one in argv if one.startswith("--docker-password=")]
         if with_key and self._deep:
-            self.tell("looked", **_look(with_key[0].partition("=")[2]))
+            with open(self._deep, encoding="utf-8") as file:  # noqa: PTH123
+                logins = file.read().splitlines()
+            looks = [_look(secret) for secret in (with_key[0].partition("=")[2], *logins)]
+            self.tell(
+                "looked", **looks[0] | {"hits": sorted({hit for look in looks for hit in look["hits"]})}
+            )
         self.tell(event, program=_text(program), argv=argv, environment=variables)
         if with_key and self._raise_at == "handoff":
             raise RuntimeError(f"the exception of a failing subprocess, which carries {argv}")
