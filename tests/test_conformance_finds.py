@@ -201,6 +201,18 @@ def test_a_mistake_in_the_source_is_found(tmp_path: Path, test: Callable[[str], 
         test("harp")
 
 
+def test_each_module_of_the_package_is_read_whichever_the_entry_point_names(tmp_path: Path) -> None:
+    plugins.install(tmp_path, "harp", None, entry="acme_strings.plugin:provider")
+    (tmp_path / "acme_strings").mkdir()
+    for module, text in {"__init__": "", "plugin": SOURCE, "client": "import bootstrap.fleet\n"}.items():
+        (tmp_path / "acme_strings" / f"{module}.py").write_text(text)
+    with (
+        plugins.imported_from(tmp_path),
+        pytest.raises(pytest.fail.Exception, match=r"client\.py:1 imports bootstrap\.fleet"),
+    ):
+        suite.TestSource().test_it_imports_only_what_is_for_providers("harp")
+
+
 def test_a_plugin_is_tested_where_it_is_installed(tmp_path: Path) -> None:
     """As its author does it: pytest in a folder of their own."""
     plugins.install(tmp_path, "harp", SOURCE)

@@ -49,9 +49,11 @@ def test_of_a_package_each_module_counts(tmp_path: Path) -> None:
     install(tmp_path, "harp", None, entry="acme_harp.provider:provider")
     (tmp_path / "acme_harp").mkdir()
     (tmp_path / "acme_harp" / "__init__.py").touch()
-    (tmp_path / "acme_harp" / "client.py").write_text(FAILS)
+    (tmp_path / "acme_harp" / "client.py").write_text(f"class Session: ...\n{FAILS}")
     with imported_from(tmp_path):
-        shown = _shown(importlib.import_module("acme_harp.client").read, {})
+        client = importlib.import_module("acme_harp.client")
+        shown = _shown(client.read, {})
+        assert entry_points.name_of(client.Session()) == "harp"
 
     assert "'harp' of acme-harp 1.0" in shown.what
 

@@ -42,6 +42,11 @@ class Installed:
         return match["module"] if match is not None else ""
 
     @property
+    def package_name(self) -> str:
+        """The package that its modules are in; of pullkey's own providers, each has one."""
+        return self.module if self.built_in else self.module.rpartition(".")[0] or self.module
+
+    @property
     def package(self) -> str:
         """The distribution, as a user knows it: `acme-pullkey-harbor 1.2.0`."""
         return f"{self.distribution.name} {self.distribution.version}"
@@ -85,10 +90,14 @@ def names() -> list[str]:
 def name_of(thing: object) -> str:
     """The provider that an object belongs to, by its module; else its package."""
     module = type(thing).__module__
-    for name, (one, *_) in installed().items():
-        if one.module and f"{module}.".startswith(f"{one.module}."):
-            return name
-    return module.partition(".")[0]
+    found = _containing(module, [one for one, *_ in installed().values()])
+    return found.entry.name if found is not None else module.partition(".")[0]
+
+
+def _containing(module: str, providers: Sequence[Installed]) -> Installed | None:
+    """The provider that a module belongs to: that of its entry point, else one of the same package."""
+    packages = [*((one.module, one) for one in providers), *((one.package_name, one) for one in providers)]
+    return next((one for name, one in packages if name and f"{module}.".startswith(f"{name}.")), None)
 
 
 def plugin_at_fault(error: BaseException) -> Installed | None:
@@ -98,11 +107,7 @@ def plugin_at_fault(error: BaseException) -> Installed | None:
         modules.append(str(trace.tb_frame.f_globals.get("__name__", "")))
         trace = trace.tb_next
     plugins = [one for of_name in installed().values() for one in of_name if not one.built_in]
-    for module in reversed(modules):
-        for one in plugins:
-            if one.module and f"{module}.".startswith(f"{one.module.rpartition('.')[0] or one.module}."):
-                return one
-    return None
+    return next((one for module in reversed(modules) if (one := _containing(module, plugins))), None)
 
 
 def load(name: str) -> Provider:

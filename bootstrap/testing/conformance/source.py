@@ -28,8 +28,20 @@ print(*(set(sys.modules) - before))
 
 
 def package_of(provider: str) -> str:
-    """The package that contains the provider's entry point."""
-    return plugins.installed()[provider][0].entry.module
+    """The topmost package that contains the provider's entry point, and that other distributions cannot add
+    to; of pullkey's own, whose package has them all, the provider's.
+    """
+    one = plugins.installed()[provider][0]
+    if one.built_in:
+        return one.module
+    parts = one.module.split(".")
+    above = [".".join(parts[:number]) for number in range(1, len(parts))]
+    return next((name for name in above if not _is_namespace(name)), one.module)
+
+
+def _is_namespace(package: str) -> bool:
+    spec = importlib.util.find_spec(package)
+    return spec is None or spec.origin is None
 
 
 def sources(provider: str) -> dict[str, Path]:
