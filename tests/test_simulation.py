@@ -35,6 +35,7 @@ from bootstrap.testing.simulation.scenario import (
 )
 from bootstrap.testing.simulation.seams import simulated
 from bootstrap.testing.simulation.shrink import shrink
+from bootstrap.testing.simulation.steps import GrantStep
 from bootstrap.testing.simulation.world import Played, simulate
 
 ROOT = Path(__file__).parent.parent
@@ -339,12 +340,24 @@ def no_journal() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def grants_stay() -> Iterator[None]:
+    """A grant is said to be deleted, and is not."""
+
+    async def careless(self: GrantStep, intent: Intent) -> None: ...
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GrantStep, "delete", careless)
+        yield
+
+
 RULES_TAKEN_OUT: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "absence is believed at the first read": absence_at_first_sight,
     "a key is rolled back after Akka was asked": key_rolled_back_after_akka_was_asked,
     "an answer 'created' is taken for ownership": created_is_ours,
     "the journal is written after the call": journal_after_the_call,
     "the journal is not written": no_journal,
+    "a grant is not deleted": grants_stay,
 }
 MISSED_IN = {
     "absence is believed at the first read": 3511,
@@ -352,6 +365,7 @@ MISSED_IN = {
     "an answer 'created' is taken for ownership": 33,
     "the journal is written after the call": 120,
     "the journal is not written": 6,
+    "a grant is not deleted": 22,
 }
 """A seed in which the rule is missed."""
 

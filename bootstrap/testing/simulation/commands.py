@@ -160,7 +160,9 @@ class CommandRun:
         self._calls_within(located.context)
         self.process.interrupt = work.interrupt
         result = await work.execute()
-        removals = [
-            f"{item.removal.what} ({item.removal.why}) {item.removal.command}" for item in result.removals
+        kept = [
+            f"{item.removal.what} ({item.removal.why}) {item.removal.command}"
+            for item in result.removals
+            if item.result != "removed"
         ]
-        self.ended.of(name, result, notices=[*result.notices, *removals])
+        self.ended.of(name, result, notices=[*result.notices, *kept])

@@ -11,7 +11,7 @@ from bootstrap.model.codes import Code
 from bootstrap.model.errors import PullkeyError
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.testing.simulation.akka import SimulatedAkka
-from bootstrap.testing.simulation.cloud import SimulatedCloud
+from bootstrap.testing.simulation.cloud import Grant, Identity, SimulatedCloud
 from bootstrap.testing.simulation.commands import CommandRun
 from bootstrap.testing.simulation.ended import CommandResult
 from bootstrap.testing.simulation.loop import VirtualLoop
@@ -74,6 +74,8 @@ class Invariants:
         self._world = world
         self._others = _of_others(world)
         self._dead: set[str] = set()
+        self._at_rest: set[str] = set()
+        """The uids of the identities that existed before the last offboarding."""
         self.failures: list[Failure] = []
 
     def _fail(self, rule: str, what: str) -> None:
@@ -170,6 +172,7 @@ class Invariants:
                 self._fail("a clean run failed", f"exit {one.exit_code}: {one.error or one.notices}")
             elif not full and (link is None or not self._pulls(target, link.key_id)):
                 self._fail("Akka does not pull at rest", f"Akka holds {link}")
+        self._at_rest = {one.uid for one in self._world.cloud.identities.truths() if not one.deleted}
         self._every_key_is_named(list(processes), list(ended), full=full)
         if self._world.scenario.marks and not full:
             self._no_marked_key_is_left()
@@ -188,7 +191,24 @@ class Invariants:
         for key_id in () if self._owner_is_unknowable() or not last else sorted(self._world.created):
             if self._world.cloud.is_alive(key_id) and not self._is_named(key_id, last):
                 self._fail("an unnamed key lives after the offboarding", key_id)
+        for what in self._left_of_pullkey(last):
+            self._fail("something of pullkey's lives unnamed after the offboarding", what)
         self._others_are_unchanged()
+
+    def _left_of_pullkey(self, last: Sequence[CommandResult]) -> list[str]:
+        """The identities and grants that pullkey has created, and the last offboarding neither removed nor
+        named as kept or left over. A grant of an identity that did not exist any more gives no one anything.
+        """
+        cloud = self._world.cloud
+        ours: list[tuple[Identity | Grant, str]] = [
+            *((one, f"identity {one.name}") for one in cloud.identities.truths() if not one.deleted),
+            *((one, f"role {one.role}") for one in cloud.grants.truths() if one.identity in self._at_rest),
+        ]
+        return [
+            str(one)
+            for one, name in ours
+            if last and "pullkey" in one.description and not self._is_named(name, last)
+        ]
 
     def _every_key_is_named(
         self, processes: list[Process], ended: list[CommandResult], *, full: bool
