@@ -202,6 +202,21 @@ def test_a_provider_that_fails_to_answer_is_skipped(tmp_path: Path, warnings: li
     assert warning.startswith("The provider 'rival' of acme-rival 1.0 cannot be loaded: its claims fails")
 
 
+def test_of_one_that_fails_to_answer_for_an_image_it_is_not_known(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    install(
+        tmp_path, "rival", f"{RIVAL}    def covers(self, target, image): return 1 / 0\nprovider = Rival()"
+    )
+    with imported_from(tmp_path):
+        rival = entry_points.load("rival")
+        assert entry_points.covers(rival, None, "acmeshop.azurecr.io/checkout:1.0") is None
+
+    (warning,) = warnings
+    assert "'rival' of acme-rival 1.0" in warning
+    assert "its covers fails (ZeroDivisionError)" in warning
+
+
 # -- two that are in each other's way ------------------------------------------------------------------------
 
 

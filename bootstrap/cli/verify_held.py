@@ -102,6 +102,7 @@ async def credential_for_image(
         UsageProblem: there is none, or several are possible.
     """
     from bootstrap.engine.locate import find, is_for
+    from bootstrap.plugin.entry_points import covers
 
     named = image_reference(image)
     same = [one for one in credentials if is_for(one, named.registry)]
@@ -111,11 +112,11 @@ async def credential_for_image(
         found = [await find(one, command.context) for one in same]
         labels = {one.held.name: one.target.label for one in found if one.target is not None}
         fitting = [one for one in same if f"{named}".startswith(f"{labels.get(one.name, ' ')}/")]
-        covers = {
-            one.held.name: one.provider.covers(one.target, image) for one in found if one.target is not None
+        answers = {
+            one.held.name: covers(one.provider, one.target, image) for one in found if one.target is not None
         }
-        covering = [one for one in same if covers.get(one.name)]
-        perhaps = [one for one in same if one.name in covers and covers[one.name] is None]
+        covering = [one for one in same if answers.get(one.name)]
+        perhaps = [one for one in same if one.name in answers and answers[one.name] is None]
         same = fitting or covering or perhaps or same
     if len(same) > 1:
         names = ", ".join(sorted(one.name for one in same))

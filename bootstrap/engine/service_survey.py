@@ -18,6 +18,7 @@ from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.image_reference import parse_reference
 from bootstrap.model.server import registry_of
+from bootstrap.plugin.entry_points import covers
 from bootstrap.plugin.provider import Provider
 from bootstrap.plugin.routing import host_of_image, providers_for
 
@@ -152,8 +153,8 @@ def _is_for_place(health: CredentialHealth, one: RegistryInUse) -> bool | None:
         return False
     if located.target is None:
         return True  # not created by pullkey, or not located: only the server is known
-    covers = [one.provider.covers(located.target, image) for image in images]
-    return False if False in covers else None if None in covers else True
+    answers = [covers(one.provider, located.target, image) for image in images]
+    return False if False in answers else None if None in answers else True
 
 
 def _need_of(health: CredentialHealth) -> Need:

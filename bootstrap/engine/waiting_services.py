@@ -9,6 +9,7 @@ from bootstrap.akka.cli import AkkaCli
 from bootstrap.akka.services import Service
 from bootstrap.model.errors import StepFailed, UsageProblem
 from bootstrap.model.server import registry_of
+from bootstrap.plugin.entry_points import covers
 from bootstrap.plugin.provider import Provider, Target
 from bootstrap.plugin.routing import host_of_image
 
@@ -62,9 +63,10 @@ class WaitingServices:
     """
 
     def __init__(self, akka: AkkaCli, provider: Provider, target: Target) -> None:
-        self._found = asyncio.create_task(
-            waiting_services(akka, target.registry, lambda image: provider.covers(target, image) is not False)
-        )
+        def may_be_for(image: str) -> bool:
+            return covers(provider, target, image) is not False
+
+        self._found = asyncio.create_task(waiting_services(akka, target.registry, may_be_for))
 
     async def names(self) -> list[str]:
         """Their names; none if Akka does not answer in time."""

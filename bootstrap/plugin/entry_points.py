@@ -238,13 +238,28 @@ def accepting(question: Callable[[Provider], bool], what: str) -> list[Provider]
         try:
             accepts = question(provider)
         except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
-            failed = messages.provider_broken(
-                provider.name, package_of(provider.name), messages.does_not_answer(what, error)
-            )
-            warn_once(provider.name, messages.skipped(failed))
+            _warn_that_it_fails(provider, what, error)
             continue
         found += [provider] if accepts else []
     return found
+
+
+def covers(provider: Provider, target: Any, image: str) -> bool | None:
+    """Whether a target's credential can pull an image (`Provider.covers`); None if the provider fails to
+    answer.
+    """
+    try:
+        return provider.covers(target, image)
+    except Exception as error:  # noqa: BLE001  - a third party's plugin may fail in any way
+        _warn_that_it_fails(provider, "covers", error)
+        return None
+
+
+def _warn_that_it_fails(provider: Provider, what: str, error: Exception) -> None:
+    failed = messages.provider_broken(
+        provider.name, package_of(provider.name), messages.does_not_answer(what, error)
+    )
+    warn_once(provider.name, messages.skipped(failed))
 
 
 def claiming(host: str) -> list[Provider]:
