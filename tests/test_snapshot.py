@@ -72,6 +72,24 @@ def test_the_files_of_its_person_are_as_they_were() -> None:
         assert (home / "kept").read_text() == "as it was"
 
 
+def test_what_an_object_has_in_slots_is_put_back_too() -> None:
+    class Slotted:
+        __slots__ = ("keys", "late", "number")
+        late: bool
+
+        def __init__(self) -> None:
+            self.keys, self.number = ["first"], 1
+
+    one = Slotted()
+    held = HeldState([one])
+    one.keys.append("second")
+    one.number, one.late = 2, True
+
+    held.put_back()
+
+    assert (one.keys, one.number, hasattr(one, "late")) == (["first"], 1, False)
+
+
 def test_what_the_servers_hold_by_themselves_is_put_back_too() -> None:
     """Nothing that an emulator has points to them: they are reached by the routes alone."""
     with stage(fork_server(), "docker-hub-user") as on:

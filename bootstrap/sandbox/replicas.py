@@ -38,7 +38,12 @@ class Replicas:
         lag: seconds until all replicas have a change.
         spreading: the sorts of change that lag; all if empty.
         seed: of the random numbers.
+
+    Attributes:
+        asked: how often an emulator has asked what of a change is in effect or shown.
     """
+
+    asked = 0
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class Replicas:
             subject: the object's name. Each object has its own random numbers, so that calls about others do
                 not matter.
         """
+        self.asked += 1
         if self._spreading and sort not in self._spreading:
             return True
         age = (self._now() - since).total_seconds()

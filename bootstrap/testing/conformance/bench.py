@@ -16,7 +16,7 @@ from bootstrap.testing.harness.credential_life import KINDS, Life
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_key
 from bootstrap.testing.harness.kill_points import Victim
-from bootstrap.testing.harness.rehearsals import Leaked, NotOnboarded, Rehearsal
+from bootstrap.testing.harness.rehearsals import Leaked, NotOnboarded, NotReset, Rehearsal
 from bootstrap.testing.harness.world import Result
 
 LEAK = (
@@ -190,6 +190,13 @@ class Bench:
                     "Onboarding the registry of the case fails, although nothing goes wrong in the sandbox: "
                     "check the case's options and stdin, then the provider.",
                     error,
+                )
+            except NotReset as error:
+                self.close()
+                fail(
+                    "The emulator cannot be reset between tests: what it holds has to be in attributes, "
+                    "lists, dicts and sets of objects of your package, which the suite restores.",
+                    error.changed,
                 )
             except Leaked as error:
                 self.close()

@@ -20,7 +20,7 @@ from bootstrap.testing.harness.credential_life import KINDS
 from bootstrap.testing.harness.fault_cases import Case, Outcome
 from bootstrap.testing.harness.figures import FIGURES
 from bootstrap.testing.harness.fork_server import ForkServer
-from bootstrap.testing.harness.inventory import inventory
+from bootstrap.testing.harness.inventory import inventory, is_key
 from bootstrap.testing.harness.snapshot import Snapshot
 from bootstrap.testing.harness.stage import Stage, calls_of, prepare, run_prepared
 from bootstrap.testing.harness.world import make_world
@@ -36,6 +36,14 @@ class Leaked(AssertionError):
     def __init__(self, found: list[str]) -> None:
         super().__init__(found)
         self.found = found
+
+
+class NotReset(Exception):
+    """The emulator does not hold what it held when the snapshot was taken; `changed` says what."""
+
+    def __init__(self, changed: list[str]) -> None:
+        super().__init__(changed)
+        self.changed = changed
 
 
 class Rehearsal:
@@ -56,18 +64,29 @@ class Rehearsal:
         self.untouched = inventory(self._world.cloud, self._world.akka)
         self._empty = Snapshot(self._world)
         self._onboarded: dict[str, Snapshot] = {}
+        self._held: dict[str, set[str]] = {}
+        """The keys at each of those snapshots, by the kind."""
 
     def begin(self, kind: str, command: str) -> Stage:
         """Return the stage as it was before that command was first run on it.
 
         Raises:
+            NotReset: the emulator keeps something where the snapshot does not find it.
             TimeoutError: an earlier call is still being answered.
         """
         on = Stage(self._world, KINDS[kind], self._server)
         if command != "onboard" and kind not in self._onboarded:
             self._onboarded[kind] = self._prepared(on)
+            self._held[kind] = self._keys()
         (self._empty if command == "onboard" else self._onboarded[kind]).return_to()
+        held = {one.known_as for one in self.untouched if is_key(one)}
+        held = held if command == "onboard" else self._held[kind]
+        if changed := held ^ self._keys():
+            raise NotReset(sorted(changed))
         return on
+
+    def _keys(self) -> set[str]:
+        return {one.known_as for one in inventory(self._world.cloud, self._world.akka) if is_key(one)}
 
     def scan(self) -> None:
         """Scan for leaks since the world was created.

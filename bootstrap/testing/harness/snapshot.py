@@ -7,6 +7,7 @@ handlers, stay valid. So it need not know what an emulator keeps, and where.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import shutil
 import sys
@@ -102,6 +103,23 @@ class HeldState:
         for put_back in self._put_back:
             put_back()
 
+    def _note_slots(self, one: object) -> list[Any]:
+        """Record what an object has in `__slots__`. Return it."""
+        members = [
+            member
+            for kind in type(one).__mro__
+            if kind.__module__.partition(".")[0] in self._packages
+            for member in vars(kind).values()
+            if isinstance(member, types.MemberDescriptorType)
+        ]
+        kept: dict[Any, Any] = {}
+        for member in members:
+            with contextlib.suppress(AttributeError):  # not set yet
+                kept[member] = member.__get__(one)
+        if members:
+            self._put_back.append(functools.partial(_put_back_slots, one, members, kept))
+        return [*kept.values()]
+
     def _note(self, one: Any) -> Iterable[Any]:
         """Record the content of the object for `put_back`. Return it."""
         match one:
@@ -128,8 +146,18 @@ class HeldState:
             case web.AppRunner():
                 return [route.handler for route in one.app.router.routes()]
             case _ if not isinstance(one, type) and type(one).__module__.partition(".")[0] in self._packages:
-                return [vars(one)] if hasattr(one, "__dict__") else []
+                slots = self._note_slots(one)
+                return [vars(one), *slots] if hasattr(one, "__dict__") else slots
         return []
+
+
+def _put_back_slots(one: object, members: Iterable[Any], kept: dict[Any, Any]) -> None:
+    for member in members:
+        if member in kept:
+            member.__set__(one, kept[member])
+        else:
+            with contextlib.suppress(AttributeError):
+                member.__delete__(one)
 
 
 def _refill(one: Any, kept: Any) -> None:
