@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -40,7 +41,7 @@ from bootstrap.testing.harness.fault_cases import all_cases, selection
 from bootstrap.testing.harness.figures import count
 from bootstrap.testing.harness.fork_server import fork_server
 from bootstrap.testing.harness.inventory import is_named
-from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, Point, machines_of, points_of
+from bootstrap.testing.harness.kill_points import COMMANDS, JOURNAL, REGISTERED, Point, machines_of, points_of
 from bootstrap.testing.harness.kill_verdict import forget, judge
 from bootstrap.testing.harness.puller import pulls
 from bootstrap.testing.harness.rehearsals import Workers
@@ -608,8 +609,9 @@ class TestKill:
         with begin(conformance_case) as trial:
             every = points_of(trial.victim(command))
         wrong: list[str] = []
+        created = self._created(every)
         for point in every if full else [one for one in every if one.where != JOURNAL]:
-            for machine in machines_of(conformance_case) if full else ["same"]:
+            for machine in machines_of(conformance_case) if full or point == created else ["same"]:
                 with begin(conformance_case) as trial:
                     wrong += self._tried(trial, command, point, machine)
         require(
@@ -620,6 +622,17 @@ class TestKill:
             "what was there before (`ids_now`).",
             *wrong,
         )
+
+    @staticmethod
+    def _created(every: Sequence[Point]) -> Point | None:
+        """The point at which there is a key that no record names: the last before it is registered."""
+        before = itertools.takewhile(lambda one: one.where != REGISTERED.where, every)
+        ours = [
+            one
+            for one in before
+            if one.when == "after" and one.where != JOURNAL and not one.where.startswith("akka.")
+        ]
+        return ours[-1] if ours else None
 
     @staticmethod
     def _tried(trial: Trial, command: str, point: Point, machine: str) -> list[str]:
