@@ -13,6 +13,8 @@ from bootstrap.engine.audit_log import Audited, Trail
 from bootstrap.model.change import Change, ChangeOutcome
 from bootstrap.sandbox.akka_platform import LOGIN, OWNER
 from bootstrap.testing.harness.world import World
+from providers.docker_hub.emulator.seed import PASSWORD, USER
+from tests.harness import docker_hub_state
 from tests.harness.google_state import NAME
 
 # Neither the command line nor a variable names the project.
@@ -82,3 +84,17 @@ def test_a_login_and_a_project_that_akka_does_not_name(tmp_path: Path) -> None:
     (line,) = lines_of(path)
     assert line["akka"]["project"] == "(current)"
     assert line["as"] == f"local user {pwd.getpwuid(os.getuid()).pw_name}"
+
+
+def test_a_login_whose_password_is_asked_for_when_it_is_needed(hub: World, tmp_path: Path) -> None:
+    """The preflight of a rotation sees no login; what is recorded is who the changes were made as."""
+    trail = tmp_path / "trail.jsonl"
+    assert docker_hub_state.onboard(hub, *docker_hub_state.LOGIN).code == 0
+    named = ("rotate", docker_hub_state.NAME, "--secret-stdin", "--yes", "--audit", str(trail))
+    for more in ((), ("--restore",)):
+        done = hub.run(*named, *more, "--output", "json", stdin=PASSWORD, env=UNNAMED)
+        assert done.code == 0, done.text
+        (result,) = done.json["results"]
+        assert result["as"] == f"the Docker Hub user {USER}"
+        made = [line for line in lines_of(trail) if line["step"] not in IN_AKKA]
+        assert {line["as"] for line in made} == {result["as"]}, made

@@ -69,10 +69,10 @@ async def _rotate_one(
         command=command_as_typed(),
     )
 
-    def report_without_run(result: str, code: ExitCode, said: str) -> ExitCode:
+    def report_without_run(result: str, code: ExitCode, said: str, who: str) -> ExitCode:
         command.documents.append(
             result_document(
-                Result(result, code, changed=result == "done", notices=[said]),
+                Result(result, code, changed=result == "done", notices=[said], who=who),
                 command="rotate",
                 provider=located.provider.name,
                 registry=managed.target.label,
@@ -87,7 +87,7 @@ async def _rotate_one(
     context.new_key = True
     why, key = "", None
     if values["due"]:
-        await session.connect()
+        who = await session.connect()
         key = await session.key.facts(link.key_id)
         why = due(key, values["older_than"]) if key is not None else "it was deleted"
         if key is not None and key.supplied:
@@ -96,7 +96,7 @@ async def _rotate_one(
             await session.close()
             command.results.append("to be replaced by you" if why else "user-supplied")
             code = ExitCode.DRIFT if why else ExitCode.DONE
-            return report_without_run("drift" if why else "unchanged", code, said)
+            return report_without_run("drift" if why else "unchanged", code, said, who)
         context.new_key = bool(why)
         if why:
             command.reporter.notice(f"{held.name}: key {link.key_id} is due: {why}.")
@@ -114,25 +114,27 @@ async def _rotate_one(
 
 async def _restore_one(
     command: ProjectCommand, held: HeldCredential, managed: ManagedCredential, values: Mapping[str, Any]
-) -> tuple[str, ExitCode, str]:
+) -> tuple[str, ExitCode, str, str]:
     """Enable the key again that the last rotation has disabled, after a confirmation. Return the result, as
-    in `Result`, the exit code, and a sentence about it.
+    in `Result`, the exit code, a sentence about it, and the login.
     """
     from bootstrap.engine.key_retirement import nothing_to_restore, restore
 
     session, link = managed.session, managed.link
     journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
     with contextlib.nullcontext() if values["dry_run"] else journal.locked():
-        who = await session.connect()
+        await session.connect()
         rotate = f"pullkey rotate {shlex.quote(held.name)}{command.scope.options}"
         nothing = await nothing_to_restore(session, link, rotate)
         if nothing or values["dry_run"]:
             said = nothing or messages.key_would_be_restored(link)
             say(said, sys.stderr)
             say("No changes were made.", sys.stderr)
-            return "unchanged" if nothing else "planned", ExitCode.DONE, said
+            return "unchanged" if nothing else "planned", ExitCode.DONE, said, await session.connect()
         if not values["yes"] and not command.reporter.confirm(messages.question_to_restore(link)):
             raise Declined
+        # Not the login of before: its secret may have been asked for since.
+        who = await session.connect()
         try:
             restored = await restore(session, link)
         except PullkeyError as error:
@@ -140,7 +142,7 @@ async def _restore_one(
             raise
         managed.context.audit(Change("restore", restored, ChangeOutcome.DONE, link.replaces, who))
         say(restored, sys.stderr)
-    return "done", ExitCode.DONE, restored
+    return "done", ExitCode.DONE, restored, who
 
 
 def _word_for(run: TargetOperation, outcome: Result) -> str:

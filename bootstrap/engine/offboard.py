@@ -6,7 +6,6 @@ already deleted counts as done; what is kept is reported with the reason and the
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 from bootstrap.akka.cli import AkkaCli
@@ -92,9 +91,8 @@ class Offboarding(Operation):
 
     async def _connect(self) -> None:
         """Note the account that the changes are made as."""
-        if self._located.session is not None and not self.result.who:
-            with contextlib.suppress(PullkeyError):  # what needs the login reports it
-                self.result.who = await self._located.session.connect()
+        if self._located.session is not None:
+            await self.result.note_login(self._located.session)
 
     def _record(self, name: str, what: str, outcome: ChangeOutcome, key_id: str = "") -> None:
         self.context.audit(Change(name, what, outcome, key_id, self.result.who))

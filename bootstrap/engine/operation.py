@@ -194,6 +194,7 @@ class Operation(ABC):
             shown = as_user_error(error)
             raise messages_journal.lost_run_not_cleared(journal.path, shown, lost.command) from error
         finally:
+            await self.result.note_login(session)
             self.result.left_over += recovery.left_over
             self.result.undone += recovery.undone
             for what in recovery.undone:

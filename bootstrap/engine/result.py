@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bootstrap.engine.unfinished import Unfinished
 from bootstrap.model.akka_record import HeldCredential
 from bootstrap.model.errors import ExitCode, LeftOver, Problem, PullkeyError
 from bootstrap.plugin.step import Disposition, Removal, State, StepStatus
+
+if TYPE_CHECKING:
+    from bootstrap.plugin.session import Session
 
 
 @dataclass
@@ -86,3 +91,10 @@ class Result:
     overwritten: HeldCredential | None = None
     """A record whose resources are still to be removed, by `RunOptions.defer_removal`."""
     credential: Mapping[str, str | None] = field(default_factory=dict)
+
+    async def note_login(self, session: Session) -> None:
+        """Note who is logged in now. What the preflight saw may have been a login without its secret, which
+        is asked for when a call needs it; an error is reported by that call.
+        """
+        with contextlib.suppress(Exception):  # an SDK can raise anything
+            self.who = await session.connect()

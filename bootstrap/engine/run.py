@@ -150,6 +150,7 @@ class Run(TargetOperation):
                 self.reporter.show_plan()
             await asyncio.sleep(_SIGNALS_SECONDS)
             await self.session.prompt_secrets()
+            await self.result.note_login(self.session)
             if self.handoff in pending:
                 await self._judge_record_again()
         supplied = self.session.supplied() if asks and new_key and self.options.wait else None

@@ -138,6 +138,7 @@ class Transaction:
             entry.made = made  # set it before the write: an undo may start meanwhile
             with self._once_registered(step):
                 await asyncio.to_thread(self._journal.has_made, entry, made)
+        await self._result.note_login(self._session)
         self._record(step, entry, done.detail or done.sentence(step.title), ChangeOutcome.DONE)
 
     @staticmethod
