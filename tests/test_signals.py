@@ -4,8 +4,10 @@ is undone.
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -164,6 +166,22 @@ def test_a_signal_while_akka_takes_the_new_key_leaves_the_old_one_on_record() ->
         done = victim.run()
         assert done.code == 0, done.text
         assert f"undone: disabled key {old}" in done.err
+
+
+def test_a_signal_while_a_key_is_enabled_again_waits_for_that_and_reports_it(tmp_path: Path) -> None:
+    with scene(fork_server(), "gcr", "rotate") as victim:
+        old, trail = victim.life.link.key_id, tmp_path / "trail.jsonl"
+        assert victim.run().code == 0
+        victim.command = f"rotate --restore --audit {trail} --output json"
+        with victim.held_at("iam.EnableServiceAccountKey#1=slow=1.5") as (_, ending):
+            victim.signal(signal.SIGTERM)
+            ended = ending.result()
+        assert ended.code == 0, ended.text
+        assert "Interrupted: waiting for the calls in progress, then ending." in ended.err
+        assert "No changes were made" not in ended.text
+        assert keys_of(victim)[old].endswith("disabled=False")
+        assert [one["result"] for one in ended.json["results"]] == ["done"]
+        assert [json.loads(line)["outcome"] for line in trail.read_text().splitlines()] == ["done"]
 
 
 @pytest.mark.full

@@ -113,6 +113,10 @@ def only_secret_is_there(name: str, scope: str) -> Iterable[str]:
     )
 
 
+def may_be_enabled(key_id: str) -> str:
+    return f"Not known: whether key {key_id} is enabled"
+
+
 def password_to_replace(name: str, why: str, scope: AkkaScope) -> str:
     """A user-supplied password, which `rotate --due` does not replace; `why` it is due, "" if it is not."""
     return (

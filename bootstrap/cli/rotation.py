@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.cli import messages_credentials as messages
@@ -112,17 +112,39 @@ async def _rotate_one(
     return outcome.exit_code
 
 
+@dataclass
+class _Enabling:
+    """The one change of `--restore`. A signal waits for its answer, since a call that was sent may be carried
+    out all the same.
+    """
+
+    key_id: str
+    changing: bool = False
+    then: str = "ending"
+
+    def interrupt(self) -> None:
+        """Nothing comes after the call."""
+
+    def unfinished(self) -> list[str]:
+        return [messages.may_be_enabled(self.key_id)]
+
+
 async def _restore_one(
     command: ProjectCommand, held: HeldCredential, managed: ManagedCredential, values: Mapping[str, Any]
 ) -> tuple[str, ExitCode, str, str]:
     """Enable the key again that the last rotation has disabled, after a confirmation. Return the result, as
     in `Result`, the exit code, a sentence about it, and the login.
     """
+    from bootstrap.cli.signals import ends_in_order
     from bootstrap.engine.key_retirement import nothing_to_restore, restore
 
     session, link = managed.session, managed.link
     journal = command.assembly.journal(command.scope, held.name, managed.target.lock_key)
-    with contextlib.nullcontext() if values["dry_run"] else journal.locked():
+    enabling = _Enabling(link.replaces)
+    with (
+        contextlib.nullcontext() if values["dry_run"] else journal.locked(),
+        ends_in_order(enabling, command.reporter, command_as_typed()),
+    ):
         await session.connect()
         rotate = f"pullkey rotate {shlex.quote(held.name)}{command.scope.options}"
         nothing = await nothing_to_restore(session, link, rotate)
@@ -135,6 +157,7 @@ async def _restore_one(
             raise Declined
         # Not the login of before: its secret may have been asked for since.
         who = await session.connect()
+        enabling.changing = True
         try:
             restored = await restore(session, link)
         except PullkeyError as error:
