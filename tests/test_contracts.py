@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from jsonschema import Draft202012Validator
 from bootstrap.engine import doctor
 from bootstrap.fleet.schema import registries_schema
 from bootstrap.output.json_schema import schemas
+from bootstrap.sandbox.faults import Fault
+from bootstrap.testing.harness.fork_server import fork_server
+from bootstrap.testing.harness.kill_points import scene, wait_until
 from bootstrap.testing.harness.world import Result, World, make_world
 from tests.harness.google_state import NAME
 
@@ -154,6 +159,55 @@ class TestJsonOnEveryExit:
         done = gcr.run("rotate", "--all", "--yes", *JSON, env={"PULLKEY_OVERLAP": "0"})
         assert [one["name"] for one in done.json["errors"]] == [name]
         assert done.json["exit_code"] == done.code
+
+    def test_what_was_done_before_a_signal_is_in_it(self) -> None:
+        """The second credential is still being located."""
+        with scene(fork_server(), "gcr", "rotate") as victim:
+            life, faults = victim.life, victim.life.world.running.sandbox.faults.faults
+            second = life.onboard("--secret-name", "z", "--service-account", "akka-second-reader")
+            assert second.code == 0, second.text
+            victim.command, victim.name = "rotate --output json", "--all"
+            with victim.held_at("iam.DisableServiceAccountKey#1=slow=1.5") as (_, ending):
+                faults.append(slow := Fault.parse("iam.*=slow=4*forever"))
+                wait_until(lambda: bool(slow.taken))
+                victim.signal(signal.SIGTERM)
+                ended = ending.result()
+            faults.clear()
+            assert ended.code == ended.json["exit_code"] == 130, ended.text
+            assert [one["result"] for one in ended.json["results"]] == ["done"]
+            assert [one["name"] for one in ended.json["errors"]] == ["z"]
+            assert "1 of 2 credentials were done before the interruption." in ended.err
+
+    def test_what_was_removed_before_akka_answered_no_more_is_in_it(self) -> None:
+        with scene(fork_server(), "gcr", "offboard") as victim:
+            victim.command, victim.name = "offboard --output json", "--all"
+            with victim.held_at("iam.DeleteServiceAccount#1=slow=1.5") as (_, ending):
+                refused = Fault.parse("akka.docker.list-credentials=403*forever")
+                victim.life.world.running.sandbox.faults.faults.append(refused)
+                ended = ending.result()
+            assert refused.taken
+            assert ended.code == ended.json["exit_code"] == 0, ended.text
+            assert [one["result"] for one in ended.json["results"]] == ["done"]
+
+    def test_a_registration_that_is_done_when_a_signal_arrives_is_in_it(self) -> None:
+        """Only the services that could not pull are still looked for."""
+        with scene(fork_server(), "gcr", "onboard") as victim:
+            victim.command, victim.name = "onboard --output json", "gcr"
+            calls = victim.life.world.running.sandbox.log.calls
+
+            def read_back() -> bool:
+                methods = [one.method for one in calls]
+                return "docker.list-credentials" in methods[methods.index("docker.add-credentials") :]
+
+            with victim.held_at("akka.services.*#1=slow=15") as (_, ending):
+                wait_until(lambda: "docker.add-credentials" in [one.method for one in calls])
+                wait_until(read_back)
+                time.sleep(1)
+                victim.signal(signal.SIGTERM)
+                ended = ending.result()
+            assert ended.code == ended.json["exit_code"] == 0, ended.text
+            assert ended.json["result"] == "done"
+            assert ended.json["credential"]["key_id"]
 
 
 class TestSchemas:

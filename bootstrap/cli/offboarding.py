@@ -17,7 +17,7 @@ from bootstrap.cli.project_command import (
     open_project,
 )
 from bootstrap.cli.secrets import check_one_service
-from bootstrap.model.errors import ExitCode, LeftOver
+from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError
 from bootstrap.output.terminal import say
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
             check_one_service(secret, credentials)
             code = await each_credential(command, values, one, "offboard")
             # Akka has no record of a credential whose run left something before it registered it.
-            names = [held.name for held in await command.akka.credentials()]
+            listed = await _credentials_now(command)
+            names = [held.name for held in (credentials if listed is None else listed)]
             left_over = [one for items in left_over_of_gone(command.scope, names).values() for one in items]
             if left_over:
                 command.reporter.left_over(left_over)
@@ -54,6 +55,18 @@ async def offboard_in_project(values: Mapping[str, Any], secret: Secret | None) 
             code = ExitCode.LEFT_OVER if left_over else ExitCode.DONE
     command.print_results("offboard", values, code, left_over)
     return code
+
+
+async def _credentials_now(command: ProjectCommand) -> Sequence[HeldCredential] | None:
+    """What Akka lists after the removals; None if it does not answer, or a signal arrives: what was removed
+    is reported all the same.
+    """
+    import asyncio
+
+    try:
+        return await command.akka.credentials()
+    except (PullkeyError, asyncio.CancelledError, KeyboardInterrupt):
+        return None
 
 
 async def _unlisted(

@@ -223,8 +223,6 @@ async def each_credential(
     verb: str,
 ) -> int:
     """Run `work` for the named credential, or in sequence for all that pullkey created, despite errors."""
-    import asyncio
-
     from bootstrap.engine.locate import credential_named
 
     credentials = await command.akka.credentials_with([values["name"]] if values["name"] else [])
@@ -244,9 +242,7 @@ async def each_credential(
     for number, held in enumerate(chosen):
         command.interrupted = command.stopped = False
         try:
-            codes.append(await work(command, held))
-        except asyncio.CancelledError:
-            raise Interrupted("Interrupted", fix=_how_far(number, len(chosen))) from None
+            codes.append(await _unless_interrupted(work(command, held)))
         except PullkeyError as error:
             command.interrupted = isinstance(error, Interrupted)
             command.errors.append((held.name, error))
@@ -268,6 +264,21 @@ async def each_credential(
         words = ", ".join(f"{count} {word}" for word, count in counts.items())
         say(f"{count_of(len(chosen), 'credential')}: {words}.", sys.stderr)
     return exit_code_of_many([*map(ExitCode, codes), *stopped])
+
+
+async def _unless_interrupted(work: Awaitable[int]) -> int:
+    """Await it. A signal that no operation handles is an error like any other, so that what was done before
+    is reported.
+
+    Raises:
+        Interrupted: there was one.
+    """
+    import asyncio
+
+    try:
+        return await work
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise Interrupted("Interrupted") from None
 
 
 def _how_far(done: int, count: int) -> str:

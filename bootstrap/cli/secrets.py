@@ -52,8 +52,19 @@ def run_alone(work: Coroutine[Any, Any, int]) -> int:
     """Run the asynchronous part of a command in a protected process."""
     from bootstrap.model import event_loop  # late: a usage error is reported in half the time
 
+    codes: list[int] = []
+
+    async def noted() -> None:
+        codes.append(await work)
+
     keep_to_ourselves()
-    return event_loop.run(work)
+    try:
+        event_loop.run(noted())
+    except KeyboardInterrupt:
+        # The command may have ended in order all the same, and then reports what was done.
+        if not codes:
+            raise
+    return codes[0]
 
 
 def _undumpable() -> None:

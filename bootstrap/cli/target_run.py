@@ -84,8 +84,9 @@ async def run_target(
             looking = explaining_slow_reads() if verify else nullcontext()
             with ends_in_order(operation, reporter, options.command), looking:
                 outcome = await operation.execute()
+                # A signal meanwhile ends nothing any more.
+                waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
             inner_command.interrupted = operation.stopped or isinstance(outcome.error, Interrupted)
-        waited = await waiting.names() if waiting is not None and outcome.result == "done" else []
     finally:
         if waiting is not None:
             await waiting.close()

@@ -364,7 +364,9 @@ def _run(program: str) -> int:
     try:
         if program == "pullkey":
             from bootstrap.cli import main
+            from bootstrap.model import early_signals
 
+            early_signals.interrupt_from_here()  # as `bootstrap.__main__.run` does
             main()
         _named(program)()
     except SystemExit as ended:
