@@ -145,7 +145,7 @@ def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
         "from bootstrap.cli import main\nmain()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "onboard", "gcr", "--yes", "--audit", str(path)],
+        [sys.executable, "-c", program, "onboard", "gcr", "--yes", "--audit", str(path), "--output", "json"],
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -153,7 +153,7 @@ def test_a_change_that_is_not_in_the_trail_is_told_and_shows_in_the_exit_code(
         timeout=120,
         check=False,
     )
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == json.loads(done.stdout)["exit_code"] == 1, done.stderr
     assert "Registered " in done.stderr
     assert f"Not all changes could be written to {path}: File too large." in done.stderr
     assert gcr.names() == [NAME]

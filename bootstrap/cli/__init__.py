@@ -193,8 +193,7 @@ def _refuse_windows(arguments: list[str]) -> None:
 
 def _with_output(code: int) -> int:
     """The exit code, changed to a failure if some output was lost."""
-    if streams.record_lost():
-        code = code or ExitCode.FAILED
+    code = streams.final_code(code)
     lost = streams.output_lost()
     if lost is None:
         return code

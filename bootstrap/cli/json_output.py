@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.cli.streams import final_code
 from bootstrap.model.errors import ExitCode
 from bootstrap.output.terminal import put
 
@@ -21,10 +22,12 @@ class _Printed:
 
 
 def print_document(document: Mapping[str, Any]) -> None:
-    """Print the command's one document."""
+    """Print the command's one document. The audit trail, if there is one, has been closed."""
     from bootstrap.output.error_documents import as_text
 
     _Printed.document = True
+    if "exit_code" in document:
+        document = {**document, "exit_code": final_code(document["exit_code"])}
     put(as_text(document), sys.stdout)
 
 
@@ -49,10 +52,15 @@ def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
     """
     if _Printed.document or not is_asked_for(sys.argv[1:]):
         return
+    print_document(document_of_error(_command(), error, what=what or error.what, fix=fix))
+
+
+def document_of_error(command: str | None, error: PullkeyError, *, what: str, fix: str) -> dict[str, Any]:
+    """The document of a command that ended with an error; `what` and `fix` may be shortened."""
     from bootstrap.output.error_documents import error_document
 
     result = _RESULTS.get(error.exit_code, "failed")
-    print_document(error_document(_command(), result, error, what=what or error.what, fix=fix))
+    return error_document(command, result, error, what=what, fix=fix)
 
 
 def _command() -> str | None:

@@ -13,6 +13,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from bootstrap.model.errors import ExitCode
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -74,9 +76,11 @@ def note_lost_record() -> None:
     _Records.lost = True
 
 
-def record_lost() -> bool:
-    """Whether an audit record was lost, which changes the exit code."""
-    return _Records.lost
+def final_code(code: int) -> int:
+    """The exit code of the process and of its document: a success, of which an audit record was lost, is a
+    failure.
+    """
+    return code or (int(ExitCode.FAILED) if _Records.lost else code)
 
 
 def output_lost() -> OSError | None:
