@@ -157,7 +157,8 @@ class TestJsonOnEveryExit:
             capture_output=True,
         )
         done = gcr.run("rotate", "--all", "--yes", *JSON, env={"PULLKEY_OVERLAP": "0"})
-        assert [one["name"] for one in done.json["errors"]] == [name]
+        [error] = done.json["errors"]
+        assert (error["name"], error["code"][:3]) == (name, "PK-")
         assert done.json["exit_code"] == done.code
 
     def test_what_was_done_before_a_signal_is_in_it(self) -> None:

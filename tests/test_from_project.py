@@ -93,6 +93,20 @@ class TestTheSurvey:
         assert "pullkey onboard registry.sandbox.example/press/app:1" in done.err
         codes = {one["registry"]: one["exit_code"] for one in done.json["registries"]}
         assert codes["registry.sandbox.example"] == 2
+        jsonschema.validate(done.json, schemas()["from-project"])
+        ended = {one["registry"]: one["onboarding"] for one in done.json["registries"]}
+        assert ended["registry.sandbox.example"]["error"]["code"].startswith("PK-")
+        [done_one] = [one for one in ended.values() if one["result"] == "done"]
+        assert done_one["credential"]["email"] == gcr.held(NAME).email
+
+    def test_what_one_leaves_over_is_named_in_the_document(self, gcr: World) -> None:
+        deploy(gcr, checkout=GOOGLE)
+        gcr.fault("akka.docker.add-credentials=403*forever")
+        gcr.fault("iam.DeleteServiceAccountKey=403*forever")
+        done = gcr.run("onboard", "--from-project", "--yes", "--output", "json")
+        assert done.code == 6, done.text
+        [one] = done.json["registries"]
+        assert [left["command"] for left in one["onboarding"]["left_over"]], done.text
 
     def test_one_that_needs_a_secret_is_reported_with_its_command(self, hub: World) -> None:
         deploy(hub, app="docker.io/acme/app:1.0")
@@ -333,7 +347,8 @@ class TestVerifyOfAService:
         # The e-mail is cut within the name of the Google project.
         gcr.akka.listing = Listing(email_length=len(gcr.held(NAME).email.partition("acme-shop")[0]) + 3)
         done = gcr.run("verify", "--service", "checkout", "--output", "json")
-        assert done.json["problem"], done.text
+        assert done.json["problem"]
+        assert done.json["problem_code"].startswith("PK-")
         assert done.json["verification"] is None
         assert done.code == done.json["exit_code"] != 0
 

@@ -16,7 +16,7 @@ from bootstrap.cli.audit import one_sink
 from bootstrap.cli.choices import choose_some, has_terminal
 from bootstrap.cli.click_errors import as_pullkey_error
 from bootstrap.cli.image import options_from_image
-from bootstrap.cli.json_output import print_document
+from bootstrap.cli.json_output import document_of_error, print_document
 from bootstrap.cli.listing import assess_all
 from bootstrap.cli.options import inner_command
 from bootstrap.cli.project_command import open_project
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from bootstrap.akka.scope import AkkaScope
     from bootstrap.engine.service_survey import RegistryInUse
     from bootstrap.plugin.provider import Provider
+
+_End = tuple[int, Mapping[str, Any] | None]
+"""The exit code of an onboarding, and its JSON document: of its run, or of the error that prevented one."""
 
 _WORDS = {
     "ok": "valid",
@@ -107,7 +110,8 @@ def _onboard_found(
     if not (values["yes"] or values["dry_run"]):
         places = choose_some("Which to onboard?", [(one.place, _services(one)) for one in needed])
         chosen = [one for one in needed if one.place in places]
-    codes = _onboard_all(chosen, arguments, build)
+    ended = _onboard_all(chosen, arguments, build)
+    codes = [code for code, _ in ended]
     if len(chosen) > 1:
         _total(chosen, codes)
     if chosen and not (values["yes"] or values["dry_run"]):
@@ -117,15 +121,15 @@ def _onboard_found(
     not_begun = [ExitCode.INTERRUPTED] * (len(chosen) - len(codes))
     code = exit_code_of_many([*map(ExitCode, codes), *not_begun])
     if as_json:
-        _print(found, {one.place: code for one, code in zip(chosen, codes, strict=False)}, code)
+        _print(found, {one.place: end for one, end in zip(chosen, ended, strict=False)}, code)
     return code
 
 
-def _print(found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode) -> None:
+def _print(found: Sequence[RegistryInUse], ended: Mapping[str, _End], code: ExitCode) -> None:
     """The one JSON object on stdout."""
     from bootstrap.output.json_documents import survey_document
 
-    print_document(survey_document(found, codes, code))
+    print_document(survey_document(found, ended, code))
 
 
 def _show(found: Sequence[RegistryInUse], scope: AkkaScope) -> None:
@@ -162,22 +166,25 @@ def _services(one: RegistryInUse) -> str:
 
 def _onboard_all(
     chosen: Sequence[RegistryInUse], arguments: Sequence[str], build: Callable[[Provider], click.Command]
-) -> list[int]:
-    """Onboard one after another; the exit codes of those that were begun. An interruption ends it."""
-    codes: list[int] = []
+) -> list[_End]:
+    """Onboard one after another; the ends of those that were begun. An interruption ends it."""
+    ended: list[_End] = []
     for one in chosen:
-        codes.append(_onboard(one, arguments, build))
+        ended.append(_onboard(one, arguments, build))
         if inner_command.interrupted:
             break
-    return codes
+    return ended
 
 
-def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Provider], click.Command]) -> int:
+def _onboard(
+    one: RegistryInUse, arguments: Sequence[str], build: Callable[[Provider], click.Command]
+) -> _End:
     """Run one onboarding as if it had been typed; its errors are shown and do not stop the others."""
     provider, image = one.provider, next(iter(one.images))
     assert provider is not None  # noqa: S101  - those without are not offered
     say(f"\n{one.place} ({provider.title})", sys.stderr)
     inner_command.arguments, inner_command.interrupted = _command(one, arguments), False
+    inner_command.document = None
     try:
         options = [
             *options_from_image(provider, image, arguments),
@@ -194,7 +201,7 @@ def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Prov
     else:
         if code == ExitCode.USAGE:
             _show_command(one, arguments)
-        return code
+        return code, inner_command.document
     finally:
         inner_command.arguments = ()
     say(f"pullkey: {first_line(error)}", sys.stderr)
@@ -203,7 +210,9 @@ def _onboard(one: RegistryInUse, arguments: Sequence[str], build: Callable[[Prov
     inner_command.interrupted = isinstance(error, Interrupted)
     if not inner_command.interrupted:
         _show_command(one, arguments)
-    return error.exit_code
+    return error.exit_code, inner_command.document or document_of_error(
+        "onboard", error, what=error.what, fix=error.fix
+    )
 
 
 def _show_command(one: RegistryInUse, arguments: Sequence[str]) -> None:

@@ -176,10 +176,12 @@ class InnerCommand:
         arguments: of `pullkey`; none if the typed command runs no other.
         interrupted: whether a signal, or Ctrl-D at a question, came while it ran. It may be done
             nevertheless.
+        document: its JSON document, which is part of the typed command's.
     """
 
     arguments: Sequence[str] = ()
     interrupted: bool = False
+    document: Mapping[str, Any] | None = None
 
 
 inner_command = InnerCommand()

@@ -40,12 +40,12 @@ async def verify_service(values: Mapping[str, Any]) -> int:
         service, failures = await _service(command.akka, values["service"], command.scope.label)
         _show(service, failures)
         code = ExitCode.DRIFT if failures else ExitCode.DONE
-        problem, document = _without_credential(service), None
+        problem, reason, document = _without_credential(service), None, None
         if not problem:
             host = registry_host(service.image)
             credentials = await command.akka.credentials_with_any(lambda one: is_for(one, host))
             if any(is_for(one, host) for one in credentials):
-                found, problem, document = await _verify_credential(
+                found, problem, reason, document = await _verify_credential(
                     command, service, credentials, password, pull_failed=bool(failures)
                 )
                 code = code or found
@@ -57,7 +57,7 @@ async def verify_service(values: Mapping[str, Any]) -> int:
         if problem:
             say(sentence(problem), sys.stderr)
         if values["output"] == "json":
-            print_document(service_document(service, failures, problem, document, code))
+            print_document(service_document(service, failures, problem, reason, document, code))
     return code
 
 
@@ -68,12 +68,12 @@ async def _verify_credential(
     password: Secret | None,
     *,
     pull_failed: bool,
-) -> tuple[ExitCode, str, Mapping[str, Any] | None]:
+) -> tuple[ExitCode, str, Code | None, Mapping[str, Any] | None]:
     """Verify the credential that pulls a service's image.
 
     Returns:
-        the exit code, what is wrong or to be done ("" for nothing), and the JSON document of the
-        verification, if there was one.
+        the exit code, what is wrong or to be done ("" for nothing), the code of the error that it is, if it
+        is one, and the JSON document of the verification, if there was one.
     """
     try:
         held = await credential_for_image(credentials, service.image, command)
@@ -83,12 +83,12 @@ async def _verify_credential(
         code = ExitCode.DRIFT if isinstance(error, UsageProblem) else error.exit_code
         if error.code is Code.CREDENTIAL_NOT_MANAGED:
             code = ExitCode.DONE  # nothing is known to be wrong with it
-        return code, f"{first_line(error)} {error.fix}".rstrip(), None
+        return code, f"{first_line(error)} {error.fix}".rstrip(), error.code, None
     # A failed pull is what `verify` cannot see: it judges the credential.
     if pull_failed and not verified:
         text = messages.credential_valid_but_pull_failed(service.name, command.scope)
-        return ExitCode.DONE, text, document
-    return ExitCode(verified), "", document
+        return ExitCode.DONE, text, None, document
+    return ExitCode(verified), "", None, document
 
 
 async def _service(akka: AkkaCli, name: str, where: str) -> tuple[Service, Sequence[PullFailure]]:

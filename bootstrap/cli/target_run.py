@@ -148,11 +148,15 @@ def _show_result(
 
     outcome, options = operation.result, operation.options
     handover = write_handover(operation, outcome, values)
-    if values["output"] == "json":
+    as_json = values["output"] == "json"
+    if as_json or inner_command.arguments:
         from bootstrap.output.json_documents import run_document
 
         command = "verify" if verify else "plan" if options.dry_run else "onboard"
-        print_document(run_document(operation, command=command, provider=provider, waited=waited))
+        document = run_document(operation, command=command, provider=provider, waited=waited)
+        inner_command.document = document
+        if as_json:
+            print_document(document)
     print_summary(
         outcome,
         run=operation,

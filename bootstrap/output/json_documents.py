@@ -12,7 +12,7 @@ from bootstrap.engine.health import CredentialHealth
 from bootstrap.engine.locate import LocatedCredential
 from bootstrap.engine.result import Result
 from bootstrap.engine.target_operation import TargetOperation
-from bootstrap.model.codes import Explanation
+from bootstrap.model.codes import Code, Explanation
 from bootstrap.model.errors import ExitCode, LeftOver, PullkeyError, fix_fields
 from bootstrap.model.key_facts import KeyFacts
 from bootstrap.model.schema_version import SCHEMA_VERSION
@@ -114,6 +114,7 @@ def service_document(
     service: Service,
     failures: Sequence[PullFailure],
     problem: str,
+    problem_code: Code | None,
     verification: Mapping[str, Any] | None,
     code: ExitCode,
 ) -> dict[str, Any]:
@@ -125,14 +126,19 @@ def service_document(
         "service": {"name": service.name, "image": service.image, "status": service.status or None},
         "pull_failures": [{"reason": one.reason, "message": one.message or None} for one in failures],
         "problem": problem or None,
+        "problem_code": str(problem_code) if problem_code else None,
         "verification": verification,
     }
 
 
 def survey_document(
-    found: Sequence[RegistryInUse], codes: Mapping[str, int], code: ExitCode
+    found: Sequence[RegistryInUse],
+    ended: Mapping[str, tuple[int, Mapping[str, Any] | None]],
+    code: ExitCode,
 ) -> dict[str, Any]:
-    """The registries that a project's services pull from, with the exit codes of their onboardings."""
+    """The registries that a project's services pull from; of those that were onboarded, by their places, the
+    exit code and the document.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "from-project",
@@ -153,7 +159,8 @@ def survey_document(
                     for image, names in one.images.items()
                     for name in names
                 ],
-                "exit_code": int(codes[one.place]) if one.place in codes else None,
+                "exit_code": int(ended[one.place][0]) if one.place in ended else None,
+                "onboarding": ended[one.place][1] if one.place in ended else None,
             }
             for one in found
         ],
@@ -199,7 +206,13 @@ def results_document(
         "exit_code": int(code),
         "results": list(results),
         "errors": [
-            {"name": name, "exit_code": int(one.exit_code), "what": one.what, **fix_fields(one.fix)}
+            {
+                "name": name,
+                "exit_code": int(one.exit_code),
+                "code": str(one.code),
+                "what": one.what,
+                **fix_fields(one.fix),
+            }
             for name, one in errors
         ],
         "left_over": left_over_document(left_over),

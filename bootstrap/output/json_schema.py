@@ -39,7 +39,9 @@ def schemas() -> dict[str, dict[str, Any]]:
         "offboard": _titled("What pullkey offboard has done", results("offboard", offboarding())),
         "list": _titled("What pullkey list shows", listing()),
         "service": _titled("What pullkey verify --service has seen", service()),
-        "from-project": _titled("What pullkey onboard --from-project has found and done", survey()),
+        "from-project": _titled(
+            "What pullkey onboard --from-project has found and done", survey(_ended_early())
+        ),
         "explain": _titled("What the codes of problems and errors mean", _codes()),
         "doctor": _titled("What pullkey doctor has seen", _checks()),
         "providers": _titled("What pullkey providers shows", _providers()),

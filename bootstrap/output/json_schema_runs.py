@@ -6,6 +6,7 @@ from typing import Any
 
 from bootstrap.output.json_schema_parts import (
     AKKA_SECRET,
+    CODE,
     ERROR,
     EXIT_CODE,
     LEFT_OVER,
@@ -121,6 +122,7 @@ def results(command: str, one: dict[str, Any]) -> dict[str, Any]:
                         {
                             "name": TEXT,
                             "exit_code": EXIT_CODE,
+                            "code": CODE,
                             "what": TEXT,
                             "fix": TEXT,
                             "mend": OLD_NAME_OF_FIX,
@@ -180,6 +182,10 @@ def service() -> dict[str, Any]:
             "service": object_of({"name": TEXT, "image": TEXT, "status": TEXT_OR_NULL}),
             "pull_failures": list_of(object_of({"reason": TEXT, "message": TEXT_OR_NULL})),
             "problem": TEXT_OR_NULL,
+            "problem_code": {
+                "oneOf": [{"type": "null"}, CODE],
+                "description": "Of the problem, where it is an error.",
+            },
             "verification": {
                 "oneOf": [{"type": "null"}, run()],
                 "description": "The credential for the image; null if Akka has none, or none of pullkey's.",
@@ -188,7 +194,8 @@ def service() -> dict[str, Any]:
     )
 
 
-def survey() -> dict[str, Any]:
+def survey(error: dict[str, Any]) -> dict[str, Any]:
+    """What `onboard --from-project` prints; `error` is the document of a command that ended early."""
     service = object_of({"name": TEXT, "image": TEXT, "pull_failure": TEXT_OR_NULL})
     registry = object_of(
         {
@@ -206,6 +213,10 @@ def survey() -> dict[str, Any]:
             "exit_code": {
                 "oneOf": [{"type": "null"}, EXIT_CODE],
                 "description": "Of its onboarding, where there was one.",
+            },
+            "onboarding": {
+                "oneOf": [{"type": "null"}, run(), error],
+                "description": "What `pullkey onboard` prints of it, where there was one.",
             },
         }
     )
