@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from bootstrap.akka.scope import AkkaScope
 from bootstrap.cli import messages, messages_credentials
 from bootstrap.cli.listing import (
@@ -21,6 +19,7 @@ from bootstrap.cli.listing import (
     style_of_list,
 )
 from bootstrap.cli.listing_output import show_listing
+from bootstrap.cli.options import is_typed
 from bootstrap.cli.project_command import ProjectCommand, open_project
 from bootstrap.cli.secrets import asker, check_one_service
 from bootstrap.model.akka_record import HeldCredential
@@ -51,8 +50,7 @@ async def list_all_projects(values: Mapping[str, Any], secret: Secret | None) ->
         Refused: Akka cannot be asked.
         UsageProblem: no project has a credential of a given name; or --akka-project was given.
     """
-    source = click.get_current_context().get_parameter_source("akka_project")
-    if values["akka_project"] and source is click.core.ParameterSource.COMMANDLINE:
+    if values["akka_project"] and is_typed("akka_project"):
         raise messages.project_and_all_projects()
     # A project that a variable names is ignored here: it is for the other commands.
     async with open_project({**values, "akka_project": None}) as command:

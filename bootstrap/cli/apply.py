@@ -25,7 +25,7 @@ from bootstrap.cli.file_work import (
     style_of_plan,
 )
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.options import EXPIRES_WITHIN, YES, with_options
+from bootstrap.cli.options import EXPIRES_WITHIN, YES, is_typed, with_options
 from bootstrap.cli.reporting import HTML, page_of, write_page
 from bootstrap.cli.types import FilePath
 from bootstrap.model.common_options import AUDIT
@@ -95,10 +95,12 @@ def apply(**values: Any) -> int:
         values |= {"file": values["saved"], "saved": None}
     if (values["saved"] is None) == (values["file"] is None):
         raise messages.no_file_and_no_plan()
-    if values["saved"] is not None and (values["only"] or values["shard"]):
-        raise messages.saved_plan_has_no_selection()
-    if values["saved"] is not None and values["processes"] > 1:
-        raise messages.processes_need_a_file()
+    if values["saved"] is not None:
+        if values["only"] or (values["shard"] and is_typed("shard")):
+            raise messages.saved_plan_has_no_selection()
+        if values["processes"] > 1 and is_typed("processes"):
+            raise messages.processes_need_a_file()
+        values["processes"] = 1
     return run_file_command(values, _apply, "apply")
 
 

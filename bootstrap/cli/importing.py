@@ -14,7 +14,16 @@ import click
 
 from bootstrap.cli import messages
 from bootstrap.cli.json_output import print_document
-from bootstrap.cli.options import ALL_PROJECTS, OUTPUT, TIMEOUT, VERBOSE, clean, scope_of, with_options
+from bootstrap.cli.options import (
+    ALL_PROJECTS,
+    OUTPUT,
+    TIMEOUT,
+    VERBOSE,
+    clean,
+    is_typed,
+    scope_of,
+    with_options,
+)
 from bootstrap.model.common_options import SCOPE
 from bootstrap.model.errors import ExitCode, Refused
 from bootstrap.model.option import Option
@@ -47,7 +56,9 @@ def import_file(**values: Any) -> int:
 
     values = {key: clean(key, value) for key, value in values.items()}
     if values["projects"] and values["all_projects"]:
-        raise messages.projects_and_all_projects()
+        if is_typed("all_projects"):
+            raise messages.projects_and_all_projects()
+        values["all_projects"] = False
     if values["to"]:
         if os.path.lexists(values["to"]):
             raise messages.output_file_exists("--to", values["to"])

@@ -24,6 +24,7 @@ from bootstrap.cli.options import (
     TIMEOUT,
     VERBOSE,
     YES,
+    is_typed,
     offers,
     with_options,
 )
@@ -156,7 +157,9 @@ def rotate(**values: Any) -> int:
     return run_alone(rotate_in_project(values, secret))
 
 
-def _one_or_all(values: Mapping[str, Any]) -> None:
+def _one_or_all(values: dict[str, Any]) -> None:
+    if values["name"] and not is_typed("all"):
+        values["all"] = False
     if values["all"] == bool(values["name"]):
         raise messages.no_name_and_not_all()
 
@@ -284,7 +287,10 @@ def offboard_file(**values: Any) -> int:
       pullkey offboard -f registries.yaml --only shop/acmeshop-azurecr-io --dry-run
       pullkey offboard -f registries.yaml --only acmeshop-azurecr-io acmevault-azurecr-io
     """
-    if values["all"] == bool(values["only"] or values["names"]):
+    named = bool(values["only"] or values["names"])
+    if named and not is_typed("all"):
+        values["all"] = False
+    if values["all"] == named:
         raise messages.no_targets_and_not_all()
     from bootstrap.cli.offboarding import offboard_in_file
 

@@ -189,6 +189,14 @@ prompted_options: list[str] = []
 """The options whose values were prompted for, quoted for a shell."""
 
 
+def is_typed(key: str) -> bool:
+    """Whether an option was given on the command line. What a variable sets may be for other commands, so it
+    contradicts nothing.
+    """
+    source = click.get_current_context().get_parameter_source(key)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def command_as_typed() -> str:
     """The command as typed, with the prompted values, for the user to type again."""
     import shlex

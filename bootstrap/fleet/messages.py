@@ -107,12 +107,12 @@ def plan_of_other_version(path: object) -> UsageProblem:
     return UsageProblem(f"{path} is a plan of another version of pullkey", fix=_PLAN_FIX, code=Code.PLAN_FILE)
 
 
-def plan_of_another_part(path: object, part: str, here: str, variable: str) -> UsageProblem:
-    """It was saved for all of the file (`part` is ""), or for another part than this Pod's."""
+def plan_of_another_part(path: object, part: str, here: str) -> UsageProblem:
+    """It was saved for all of the file (`part` is ""), or for another part than this machine's."""
     return UsageProblem(
-        f"{path} is a plan of {f'part {part}' if part else 'a whole file'}, and {variable} says that this "
-        f"Pod does part {here}",
-        fix="Plan and apply in each Pod, or apply the plan in a Job that is not indexed",
+        f"{path} is a plan of {f'part {part}' if part else 'a whole file'}, and PULLKEY_SHARD or "
+        f"JOB_COMPLETION_INDEX says that this machine does part {here}",
+        fix="Plan and apply on each machine, or apply the plan without that variable",
         code=Code.PLAN_FILE,
     )
 
