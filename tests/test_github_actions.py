@@ -200,7 +200,7 @@ def test_plan_marks_lines_and_summarises_for_the_job(gcr: World, runner: Runner)
     code, text = runner.pullkey()
     assert code == 4, text
     (marked,) = [line for line in text.splitlines() if line.startswith("::")]
-    assert re.match(r"::error file=registries\.yaml,line=6,col=\d+::shop/.*no-such", marked), text
+    assert re.match(r"::error file=/.*/registries\.yaml,line=6,col=\d+::shop/.*no-such", marked), text
     summary = runner.summary.read_text()
     assert summary.startswith("### Plan for registries.yaml\n\n3 targets\\: 2 to create, 1 blocked.\n\n")
     rows = [line for line in summary.splitlines() if line.startswith("| ")]
@@ -226,7 +226,7 @@ def test_apply_and_rotate_summarise_what_they_changed(gcr: World, runner: Runner
     assert gcr.run("offboard", CONTAINERS, "--akka-project", "shop", "--yes").code == 0
     code, text = runner.pullkey(command="apply")
     assert code not in (0, 2), text
-    assert "::error file=registries.yaml,line=4," in text
+    assert "/registries.yaml,line=4," in text
     assert "| refused |" in runner.summary.read_text() or "| failed |" in runner.summary.read_text()
 
 
@@ -249,7 +249,7 @@ def test_validate_needs_no_login(runner: Runner) -> None:
     (runner.folder / "registries.yaml").write_text(FILE + "  - {provider: gcr, sever: gcr.io/x}\n")
     code, text = runner.pullkey(command="validate")
     assert code == 2
-    assert "::error file=registries.yaml,line=6," in text
+    assert "/registries.yaml,line=6," in text
 
 
 def test_the_akka_cli_may_be_a_file_without_its_mode(gcr: World, runner: Runner) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.fleet import yaml_nodes
+from bootstrap.fleet.registries import parse_entries
 from bootstrap.testing.harness.world import World
 from tests.harness.docker_hub_state import our_pats
 from tests.harness.registries_file import TWO_TARGETS
@@ -101,14 +103,29 @@ def test_a_pod_of_an_indexed_job_refuses_a_plan_that_is_not_of_its_part(
     gcr.run("plan", "-f", str(file), "--save", plan, env=planned_in)
     done = gcr.run("apply", plan, "--yes", env=pod(0))
     assert done.code == 2, done.text
-    assert f"{is_of}, and JOB_COMPLETION_INDEX says that this Pod does part 1/2" in done.err
+    assert (
+        f"{is_of}, and PULLKEY_SHARD or JOB_COMPLETION_INDEX says that this machine does part 1/2" in done.err
+    )
     assert gcr.changes() == []
 
 
-def test_a_pod_of_an_indexed_job_applies_the_plan_of_its_part(gcr: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("here", [pod(0), {"PULLKEY_SHARD": "1/2", "PULLKEY_PROCESSES": "2"}])
+def test_a_machine_applies_the_plan_of_its_part(gcr: World, tmp_path: Path, here: dict[str, str]) -> None:
+    """As a variable says. What is shown is about the file, not about the plan."""
     file, plan = tmp_path / "registries.yaml", str(tmp_path / "today.plan")
     file.write_text(TWO_TARGETS)
-    assert gcr.run("plan", "-f", str(file), "--save", plan, env=pod(0)).code == 0
-    done = gcr.run("apply", plan, "--yes", env=pod(0))
+    planned = gcr.run("plan", "-f", str(file), "--save", plan, "--output", "json", env=here)
+    assert planned.code == 0, planned.text
+    done = gcr.run("apply", plan, "--yes", "--output", "json", env=here)
     assert done.code == 0, done.text
     assert len(gcr.names()) == 2
+    assert done.json["file"] == str(file)
+    lines = [[one["line"] for one in ran.json["targets"]] for ran in (planned, done)]
+    assert lines[0] == lines[1] != [1, 1]
+
+
+def test_a_plan_may_be_longer_than_the_file_that_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the defaults with each target."""
+    monkeypatch.setattr(yaml_nodes, "_MOST_BYTES", 200)
+    target = {"provider": "gcr", "server": "gcr.io/acme-shop", "image": f"gcr.io/acme-shop/{'a' * 200}:1"}
+    assert len(parse_entries([target], "today.plan").entries) == 1

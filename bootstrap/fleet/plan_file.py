@@ -12,13 +12,14 @@ from typing import Any
 from bootstrap.files.input_file import read_file
 from bootstrap.files.output_file import OutputFile
 from bootstrap.fleet import messages
+from bootstrap.fleet.fault import Place
 from bootstrap.fleet.planner import Action, Planned
 from bootstrap.fleet.policy import Policy
 from bootstrap.fleet.registries import Registries, against, parse_entries
-from bootstrap.fleet.shards import INDEX, Shard
+from bootstrap.fleet.shards import Shard
 from bootstrap.model import clock
 
-_PLAN, _VERSION, _DIGEST = "pullkey_plan", 2, "sha256"
+_PLAN, _VERSION, _DIGEST = "pullkey_plan", 3, "sha256"
 
 
 _BEGINNING = b'{\n "pullkey_plan":'
@@ -44,7 +45,15 @@ def save(path: Path, registries: Registries, plan: Sequence[Planned], part: Shar
         "made": clock.now().isoformat(timespec="seconds"),
         "part": str(part or ""),
         "policies": list(registries.policy_files),
-        "targets": [{"entry": dict(one.entry.raw), "mark": dict(one.mark)} for one in plan],
+        "targets": [
+            {
+                "entry": dict(one.entry.raw),
+                "mark": dict(one.mark),
+                "line": one.entry.place.line,
+                "column": one.entry.place.column,
+            }
+            for one in plan
+        ],
     }
     file_of_plan(path).write(json.dumps({**document, _DIGEST: _digest(document)}, indent=1) + "\n")
 
@@ -59,10 +68,10 @@ def load_saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping
 
     Args:
         path: of the plan.
-        here: the part of this Pod, if it is one of an Indexed Job.
+        here: the part of this machine, by a variable.
 
     Raises:
-        UsageProblem: it cannot be read, is not a plan, or is not the plan of this Pod's part.
+        UsageProblem: it cannot be read, is not a plan, or is not the plan of this machine's part.
     """
     try:
         document = json.loads(read_file(path, _MOST_BYTES))
@@ -78,16 +87,20 @@ def load_saved(path: Path, here: Shard | None) -> tuple[Registries, list[Mapping
         raise messages.plan_edited(path)
     part = str(document.get("part") or "")
     if here is not None and part != str(here):
-        raise messages.plan_of_another_part(path, part, str(here), INDEX)
+        raise messages.plan_of_another_part(path, part, str(here))
     try:
         entries = [dict(one["entry"]) for one in document["targets"]]
         marks: list[Mapping[str, Any]] = [dict(one["mark"]) for one in document["targets"]]
+        places = [Place(int(one["line"]), int(one["column"])) for one in document["targets"]]
     except (KeyError, TypeError, ValueError):
         raise messages.plan_incomplete(path) from None
     policies = tuple(map(str, document.get("policies") or ()))
     if not entries:
         return Registries(str(path)), []
-    return replace(parse_entries(entries, str(path)), policy_files=policies), marks
+    found = parse_entries(entries, str(path)).entries
+    # What is said of a target later is about the file that the plan was made of.
+    placed = [replace(one, place=place) for one, place in zip(found, places, strict=True)]
+    return Registries(str(document["file"]), tuple(placed), policies), marks
 
 
 def policy_violations(registries: Registries, policies: Sequence[Policy]) -> list[str]:

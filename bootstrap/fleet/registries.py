@@ -128,7 +128,16 @@ def parse(data: bytes, name: str, *, base: Path, policies: Sequence[Policy] = ()
         InvalidFile: it is not valid.
     """
     try:
-        root, faults = read(decode(data))
+        text = decode(data)
+    except NotReadable as error:
+        raise InvalidFile(name, [error.fault]) from None
+    return _parse_text(text, name, base=base, policies=policies)
+
+
+def _parse_text(text: str, name: str, *, base: Path, policies: Sequence[Policy] = ()) -> Registries:
+    """As `parse`, of any length."""
+    try:
+        root, faults = read(text)
     except NotReadable as error:
         raise InvalidFile(name, [error.fault]) from None
     shape, of_shape = shape_of(root)
@@ -171,13 +180,13 @@ def _role_of(entry: Entry) -> str:
 
 
 def parse_entries(entries: Iterable[Mapping[str, Any]], name: str) -> Registries:
-    """Parse the targets that a saved plan stores.
+    """Parse the targets that a saved plan stores. With the defaults, they are longer than their file.
 
     Raises:
         InvalidFile: they are not valid.
     """
     document = {"version": 1, "targets": list(entries)}
-    return parse(json.dumps(document, ensure_ascii=False).encode(), name, base=Path())
+    return _parse_text(json.dumps(document, ensure_ascii=False), name, base=Path())
 
 
 def _has_faults(group: Group, shape: Shape, number: int, wrong: Sequence[Place]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
 def annotation(kind: str, file: str, place: Place | None, what: str) -> str:
     """One annotation: `kind` is `error` or `warning`; without a place it is about the whole file.
 
-    The escapes are those of `toolkit/packages/core/src/command.ts` of actions/toolkit.
+    The path is absolute: the runner takes a relative one as one in the workspace, whatever the step's working
+    directory is. The escapes are those of `toolkit/packages/core/src/command.ts` of actions/toolkit.
     """
     at = f",line={place.line},col={place.column}" if place is not None else ""
-    name = _escaped(file).replace(",", "%2C").replace(":", "%3A")
+    path = file if file == "stdin" else str(Path(file).absolute())
+    name = _escaped(path).replace(",", "%2C").replace(":", "%3A")
     return f"::{kind} file={name}{at}::{_escaped(what)}"
 
 

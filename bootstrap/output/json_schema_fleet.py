@@ -41,7 +41,7 @@ def of_a_file(commands: list[str], target: dict[str, Any], **more: dict[str, Any
         {
             "schema_version": {"const": 1},
             "command": {"enum": commands},
-            "file": {**TEXT, "description": "The file of registries, or the saved plan."},
+            "file": {**TEXT, "description": "The file of registries, also of a saved plan."},
             "exit_code": EXIT_CODE,
             **more,
             "targets": {**list_of(target), "description": "In the order of the file."},
