@@ -116,6 +116,10 @@ class TestJsonOnEveryExit:
         error_of(gcr.run(*command, *JSON), 2)
         error_of(gcr.run(*command, env={"PULLKEY_OUTPUT": "json"}), 2)
 
+    def test_however_it_is_asked_for(self, gcr: World) -> None:
+        error_of(gcr.run("permissions", "gcr", "--for", "nosuch", "--format", "json"), 2)
+        assert error_of(gcr.run("--no-color", "rotate", *JSON), 2)["command"] == "rotate"
+
     def test_of_a_file_that_cannot_be_used(self, gcr: World, tmp_path: Path) -> None:
         file = registries(tmp_path, "{provider: gcr, sever: gcr.io/acme-shop}")
         document = error_of(gcr.run("plan", "-f", str(file), *JSON), 2)

@@ -210,9 +210,7 @@ def _onboard(
     inner_command.interrupted = isinstance(error, Interrupted)
     if not inner_command.interrupted:
         _show_command(one, arguments)
-    return error.exit_code, inner_command.document or document_of_error(
-        "onboard", error, what=error.what, fix=error.fix
-    )
+    return error.exit_code, document_of_error("onboard", error, what=error.what, fix=error.fix)
 
 
 def _show_command(one: RegistryInUse, arguments: Sequence[str]) -> None:

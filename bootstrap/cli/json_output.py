@@ -32,14 +32,23 @@ def print_document(document: Mapping[str, Any]) -> None:
 
 
 def is_asked_for(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `--output json` was given, also if the command line cannot be parsed."""
+    """Whether JSON was requested, also if the command line cannot be parsed: with `--output json`, or the
+    `--format json` of `permissions`.
+    """
     typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    given = [
-        one.partition("=")[2] if "=" in one else "".join(typed[number + 1 : number + 2])
-        for number, one in enumerate(typed)
-        if one == "--output" or one.startswith("--output=")
-    ]
-    return (given[-1] if given else environment.get("PULLKEY_OUTPUT")) == "json"
+
+    def given(option: str) -> str | None:
+        values = [
+            one.partition("=")[2] if "=" in one else "".join(typed[number + 1 : number + 2])
+            for number, one in enumerate(typed)
+            if one == option or one.startswith(f"{option}=")
+        ]
+        return values[-1] if values else None
+
+    output = given("--output")
+    return (environment.get("PULLKEY_OUTPUT") if output is None else output) == "json" or (
+        given("--format") == "json"
+    )
 
 
 def print_error(error: PullkeyError, *, what: str = "", fix: str = "") -> None:
@@ -66,4 +75,5 @@ def document_of_error(command: str | None, error: PullkeyError, *, what: str, fi
 def _command() -> str | None:
     from bootstrap.cli.command_table import COMMANDS
 
-    return next((one for one in sys.argv[1:2] if one in COMMANDS), None)
+    first = next((one for one in sys.argv[1:] if not one.startswith("-")), "")
+    return first if first in COMMANDS else None

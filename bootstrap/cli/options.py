@@ -30,7 +30,7 @@ OUTPUT = Option(
 )
 VERBOSE = Option("--verbose", "Show each call of an API (never a secret).", kind="switch")
 CREDENTIAL_STDIN = Option(
-    "--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="switch"
+    "--credential-stdin", "Read the credential's password from stdin and pull with it too.", kind="secret"
 )
 IMAGE = Option(
     "--image",
