@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bootstrap.engine import messages as engine
 from bootstrap.model.codes import Code
 from bootstrap.model.errors import ExitCode, Problem, ProblemKind, PullkeyError, StepFailed, UsageProblem
 from bootstrap.model.key_facts import KeyLimit
@@ -153,6 +152,8 @@ def plan_moved_on(path: object, moved: int, targets: int) -> PlanStale:
 
 
 def record_changed_since_plan(secret_name: str) -> PlanStale:
+    from bootstrap.engine import messages as engine  # late: a file is checked without the library of HTTP
+
     problem = engine.record_changed_since_plan(secret_name)
     return PlanStale(problem.what, fix=problem.fix)
 
