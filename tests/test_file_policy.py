@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,19 @@ def test_a_file_that_is_no_policy_is_refused_at_its_line(
     policy.write_text(text)
     assert validate(str(registries), "--policy", str(policy)) == 2
     assert f"{policy}:{told}" in capsys.readouterr().out
+
+
+def test_the_mistakes_of_a_policy_have_an_entry_of_their_own(
+    registries: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = registries.with_name("policy.yaml")
+    policy.write_text("version: 1\n\npolicy: {max-livetime: 60d}\n")
+    given = (str(registries), str(registries), "--policy", str(policy), "--output", "json")
+    assert validate(*given) == 2
+    of_policy, *others = json.loads(capsys.readouterr().out)["files"]
+    assert (of_policy["file"], of_policy["valid"]) == (str(policy), False)
+    assert [(one["file"], one["line"]) for one in of_policy["faults"]] == [(str(policy), 3)]
+    assert [(one["file"], one["valid"]) for one in others] == [(str(registries), True)] * 2
 
 
 def test_a_policy_that_is_not_there_is_no_reason_to_do_without(

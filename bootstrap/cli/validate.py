@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -17,6 +17,9 @@ from bootstrap.cli.types import FilePath
 from bootstrap.model.errors import ExitCode, PullkeyError
 from bootstrap.model.text import count_of, sentence
 from bootstrap.output.terminal import put, say
+
+if TYPE_CHECKING:
+    from bootstrap.fleet.policy import Policy
 
 Checked = tuple[str, int | PullkeyError]
 """The name of a file, and how many targets it has, or why it is not valid."""
@@ -52,7 +55,8 @@ def validate(files: Sequence[Path], output: str, policy: Path | None) -> int:
             clean("file", str(path))  # messages name it
     if policy is not None:
         clean("policy", str(policy))
-    found = [_checked(path, policy) for path in files]
+    policies, found = _policies(policy)
+    found += [_checked(path, policies) for path in files]
     code = ExitCode.USAGE if any(isinstance(one, PullkeyError) for _, one in found) else ExitCode.DONE
     if output == "json":
         from bootstrap.output.json_documents import validation_document
@@ -65,15 +69,24 @@ def validate(files: Sequence[Path], output: str, policy: Path | None) -> int:
     return code
 
 
-def _checked(path: Path, policy: Path | None) -> Checked:
+def _policies(path: Path | None) -> tuple[Sequence[Policy], list[Checked]]:
+    """That of `--policy`; if it is not valid, why not, as of any file, and the files are checked without."""
     from bootstrap.cli.file_work import policies_of
+
+    try:
+        return policies_of({"policy": path}), []
+    except PullkeyError as error:
+        return [], [(str(path), error)]
+
+
+def _checked(path: Path, policies: Sequence[Policy]) -> Checked:
     from bootstrap.fleet import messages_file as messages
     from bootstrap.fleet.registries import InvalidFile, load
     from bootstrap.plugin.unavailable import Unavailable
 
     name = "stdin" if str(path) == "-" else str(path)
     try:
-        entries = load(path, *policies_of({"policy": policy})).entries
+        entries = load(path, *policies).entries
         unusable = [(one.place, one.provider) for one in entries if isinstance(one.provider, Unavailable)]
         if unusable:
             raise InvalidFile(name, [messages.of_error(place, one.error) for place, one in unusable])

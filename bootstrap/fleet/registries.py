@@ -47,6 +47,7 @@ class InvalidFile(UsageProblem):
         """The mistakes for JSON."""
         return [
             {
+                "file": self.name,
                 "line": one.place.line,
                 "column": one.place.column,
                 "code": str(one.code),

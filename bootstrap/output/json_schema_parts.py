@@ -71,6 +71,7 @@ PROBLEMS = list_of(
 FAULTS = list_of(
     object_of(
         {
+            "file": {**TEXT, "description": "The file that it is in: of registries, or of a policy."},
             "line": {"type": "integer"},
             "column": {"type": "integer"},
             "code": CODE,
