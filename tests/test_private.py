@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.web import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from bootstrap.model.errors import PullkeyError, UsageProblem
 from bootstrap.model.key_ref import KeyRef
 from bootstrap.model.secret import Secret
 from bootstrap.plugin.context import RunContext
+from bootstrap.sandbox.registry.answers import basic_login
 from bootstrap.testing.harness.world import World
 from providers.private import provider
 from providers.private.emulator import ELSEWHERE, HOST, TOKENS
@@ -176,6 +178,45 @@ class TestOpenToAll:
         assert done.json["proven"] is None
         assert f"it was not tried: {HOST} asks for no credential" in done.err
         assert private.held(NAME).password == PASSWORD
+
+
+class TestOpenAtItsDoor:
+    """`/v2/` answers anyone, and a repository asks for a login: zot, Artifactory with anonymous access."""
+
+    @pytest.fixture(autouse=True)
+    def open_door(self, private: World) -> None:
+        policy = private.cloud.registry
+        policy.mode, authorize = "basic", policy.authorize
+
+        def without_door(request: Request, scope: Any) -> None:
+            if scope is not None or basic_login(request) is not None:
+                authorize(request, scope)
+
+        policy.authorize = without_door
+
+    def test_without_an_image_nothing_is_concluded(self, private: World) -> None:
+        done = onboard_with_password(private, env={"PULLKEY_PRIVATE_IMAGE": ""})
+        assert done.code == 3, done.text
+        assert "--image" in done.err
+        assert "--anyway" in done.err
+        assert private.cloud.registry.got_password == []
+
+    def test_a_wrong_password_does_not_replace_a_good_one(self, private: World) -> None:
+        assert onboard_with_password(private).code == 0
+        before = private.held(NAME)
+
+        rotate = ("rotate", NAME, "--yes", "--secret-stdin")
+        for image in ("", f"{HOST}/shop/checkout:1.0"):
+            done = private.run(*rotate, stdin="not-the-password", env={"PULLKEY_PRIVATE_IMAGE": image})
+            assert done.code == 1, done.text
+            assert f"{HOST} does not take this password of ops" in done.err
+        assert private.held(NAME) == before
+
+        private.cloud.registry.add_user("ops", "a-newer-password", may_pull=("shop/",))
+        done = private.run(*rotate, stdin="a-newer-password", env={"PULLKEY_PRIVATE_IMAGE": ""})
+        assert done.code == 0, done.text
+        assert "--anyway" not in done.err
+        assert private.held(NAME).password == "a-newer-password"
 
 
 class TestSecondRuns:

@@ -69,9 +69,21 @@ def registered_without_verification(attempt: PullAttempt) -> Notice:
     )
 
 
-def registered_though_public(public: str) -> Notice:
-    """The registry allows anonymous pulls, and `--anyway` was given."""
-    return Notice(f"{public}, so Akka needs no credential; one is registered because of --anyway.")
+def registered_though_public(public: str, *, rotation: bool) -> Notice:
+    """The registry allows anonymous pulls, and `--anyway` was given, or it is a rotation."""
+    then = "the one that it has is replaced" if rotation else "one is registered because of --anyway"
+    return Notice(f"{public}, so Akka needs no credential; {then}.")
+
+
+def asks_for_no_login(host: str) -> Problem:
+    """Whether its repositories ask for one is known of a named image only."""
+    return Problem(
+        ProblemKind.QUESTION,
+        f"{host} asks for no login, which does not show whether its images need one",
+        "Pass --anyway to register the credential, or name an image of it: --image IMAGE",
+        step=EngineStep.HANDSHAKE,
+        code=Code.QUESTION,
+    )
 
 
 def image_not_found(probe: Probe, near: str) -> Problem:

@@ -371,15 +371,21 @@ class Preflight:
 
     async def _public_access(self, findings: PreflightFindings) -> str:
         """Why anyone may pull, or "". Such a registry needs no credential, so problems are dropped."""
-        if not isinstance(await self._challenge(), Challenge):
+        answered = await self._challenge()
+        if not isinstance(answered, Challenge):
             return ""
         public = findings.public
         if not public and not self._session.tells_public:
             public, _ = await self._open_to_all()
         if not public:
+            if answered.scheme == "none" and not (
+                self._options.anyway or (await self._session.probe()).reference
+            ):
+                findings.problems.append(messages.asks_for_no_login(await self._session.host()))
             return ""
         if self._options.anyway:
-            findings.notices.append(messages.registered_though_public(public))
+            rotation = self._options.grace is not None
+            findings.notices.append(messages.registered_though_public(public, rotation=rotation))
         else:
             findings.problems.clear()
         return public

@@ -61,15 +61,15 @@ async def open_to_all(
 ) -> tuple[str, bool]:
     """Whether anyone may pull without a credential.
 
-    Only the registry's own word counts: it asks for no credential, or gives out the manifest of the named
-    image without one. "Not found" for an image that does not exist says nothing here.
+    Only a manifest of the named image that is given out without one shows that. A registry may ask for no
+    credential at `/v2/` and for one at each repository (zot with a policy for anyone, project-zot/zot,
+    pkg/api/authn.go; Artifactory with anonymous access). "Not found" for an image that does not exist says
+    nothing here.
 
     Returns:
         why anyone may pull, as a sentence, "" where they may not or it is unknown; and whether the registry
         was seen to refuse.
     """
-    if challenge.scheme == "none" and not probe.reference:
-        return messages.no_credential_asked(probe.host), False
     if challenge.scheme in ("none", "bearer") and probe.reference:
         attempt = await exchange(probe, challenge, None, trace=trace, seconds=seconds, clean=clean)
         if attempt.verdict is Verdict.PULLS:
@@ -106,7 +106,7 @@ async def takes_password(
     probe: Probe, credential: Credential, *, trace: Tell = silent, seconds: float = SECONDS
 ) -> bool | None:
     """Whether `/v2/` accepts the credential by Basic; None where that is unknown, because it accepts anyone
-    or wants a token.
+    or wants a token. One that accepts anyone may refuse a wrong password even so (zot, Artifactory).
 
     Harbor accepts Basic beside the tokens that it asks for, and refuses a wrong password with a challenge for
     Basic: where its token service gives anyone a token, only this tells a wrong password from a valid one.
@@ -123,9 +123,13 @@ async def takes_password(
         return PullAttempt(Verdict.PULLS)
 
     await answer_within(seconds, probe.host, secrets.clean, ask)
-    if not answers or answers[0].status != 401:
+    if not answers:
         return None
-    last = answers[1]
+    first, last = answers
+    if first.status == 200 and not first.is_page:
+        return False if last.status == 401 else None
+    if first.status != 401:
+        return None
     if last.status == 200 and not last.is_page:
         return True
     asked = challenge_in(last, probe.host, probe.token_host, secrets.clean) if last.status == 401 else None

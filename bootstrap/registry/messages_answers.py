@@ -204,9 +204,5 @@ def not_verifiable_where_anyone_pulls(host: str, what: str) -> PullAttempt:
     )
 
 
-def no_credential_asked(host: str) -> str:
-    return f"{host} asks for no credential"
-
-
 def given_to_anyone(probe: Probe) -> str:
     return f"{probe.host} gives {probe.image} to anyone"

@@ -177,7 +177,9 @@ class _Puller:
     async def compared_to_anonymous(self, good: PullAttempt) -> PullAttempt:
         """A success as it counts: it verifies nothing where anyone is given the same."""
         if self.challenge.scheme == "none":
-            return good
+            # A repository that asked for the credential has taken it.
+            refused = not good.pulled and await self._takes_password() is False
+            return messages.password_refused(self.probe.host) if refused else good
         if (await self._without_credential(self.probe)).verdict is not Verdict.PULLS:
             return good
         probe = self.probe
@@ -217,12 +219,14 @@ class _Puller:
             anonymous = await self._without_credential(login)
             if anonymous.verdict in (Verdict.IDENTITY_REFUSED, Verdict.NO_GRANT):
                 return True, None
-        takes = await takes_password(
-            self.probe, self.credential, trace=self.trace, seconds=self.deadline.clip(SECONDS)
-        )
+        takes = await self._takes_password()
         if takes is False:
             return False, messages.password_refused(self.probe.host)
         return takes is True, None
+
+    async def _takes_password(self) -> bool | None:
+        seconds = self.deadline.clip(SECONDS)
+        return await takes_password(self.probe, self.credential, trace=self.trace, seconds=seconds)
 
     async def _with_credential(self, probe: Probe) -> PullAttempt:
         seconds = self.deadline.clip(SECONDS)
