@@ -386,6 +386,9 @@ def test_servers(server: str, handed_off: str, host: str) -> None:
         ({"username": "oauth2accesstoken"}, "an hour"),
         ({"username": "00000000-0000-0000-0000-000000000000"}, "3 hours"),
         ({"username": "gitlab-ci-token"}, "expires with its job"),
+        ({"server": "cr.yandex", "username": "iam"}, "12 hours"),
+        ({"server": "registry.yandexcloud.net", "username": "iam"}, "12 hours"),
+        ({"username": "cr_temp_user"}, "an hour"),
     ],
 )
 def test_what_cannot_be_used_is_told(values: dict[str, Any], said: str) -> None:
@@ -411,6 +414,8 @@ def test_names_that_only_look_like_those() -> None:
     ):
         assert parse(server=host).registry == host
     assert parse(username="AWS").username == "AWS"
+    assert parse(username="iam").username == "iam"
+    assert parse(server="cr.yandex", username="json_key").username == "json_key"
 
 
 def test_an_image_alone_names_the_registry() -> None:

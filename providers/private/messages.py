@@ -150,6 +150,22 @@ def username_of_gitlab_job() -> UsageProblem:
     )
 
 
+def username_of_yandex_token() -> UsageProblem:
+    return UsageProblem(
+        "The user name iam is for an IAM token of Yandex Cloud, which expires after 12 hours",
+        fix="Use an authorized key of a service account, with the user name json_key.",
+        code=Code.SECRET_SHORT_LIVED,
+    )
+
+
+def username_of_alibaba_token() -> UsageProblem:
+    return UsageProblem(
+        "The user name cr_temp_user is for a temporary password of Alibaba Cloud, which ends after an hour",
+        fix="Use the access credential's fixed password, with the name of a RAM user.",
+        code=Code.SECRET_SHORT_LIVED,
+    )
+
+
 def password_with_control_character() -> UsageProblem:
     return UsageProblem(
         "The password holds a line break or another control character, so it is not the password alone",

@@ -12,6 +12,10 @@ expires within hours works today and fails some night. Sources:
   token of a job of GitHub Actions is one, and expires with its job.
 * GitLab: "CI/CD job token" (valid while its job runs; `glcbt-`, before which an instance may put a
   prefix of its own).
+* Yandex: "Authentication in Container Registry" and "in Cloud Registry" (user name `iam`: 12 hours at most;
+  `oauth` lasts a year).
+* Alibaba: `GetAuthorizationToken` of Container Registry (an hour; user name `cr_temp_user`, at a domain
+  of the user's own too).
 * JSON Web Tokens: RFC 7519, 4.1.4 (`exp`).
 * Akka's own registry: the Akka CLI's `container-registry` commands; a project needs no credential for it.
 """
@@ -40,6 +44,7 @@ _OWN_PROVIDERS = {
     "gcr": ("pkg.dev", "gcr.io"),
     "acr": ("azurecr.io", "azurecr.us", "azurecr.cn"),
 }
+_YANDEX = ("cr.yandex", "yandexcloud.net")
 _GITLAB_JOB = re.compile(r"^(?:[A-Za-z0-9_]+-)*glcbt-")
 
 
@@ -59,8 +64,8 @@ def refuse_host(host: str) -> None:
         raise messages.registry_is_docker_hub(host)
 
 
-def refuse_username(username: str) -> None:
-    """Refuse a user name whose passwords expire within hours.
+def refuse_username(host: str, username: str) -> None:
+    """Refuse a user name whose passwords, at this registry, expire within hours.
 
     Raises:
         UsageProblem: it is one.
@@ -71,6 +76,10 @@ def refuse_username(username: str) -> None:
         raise messages.username_of_azure_access_token()
     if username == "gitlab-ci-token":
         raise messages.username_of_gitlab_job()
+    if username == "iam" and _in_domain(host, _YANDEX):
+        raise messages.username_of_yandex_token()
+    if username == "cr_temp_user":
+        raise messages.username_of_alibaba_token()
 
 
 def better_provider(host: str) -> str:

@@ -61,6 +61,7 @@ class PrivateTarget(Target):
             raise messages.two_registries(image.registry, named.registry)
         refuse_host(named.host)
         username = _username(values.get("username") or "")
+        refuse_username(named.host, username)
         return cls(
             server=server,
             host=named.registry.removesuffix(":443"),
@@ -175,7 +176,6 @@ def _username(text: str) -> str:
     if ":" in text:
         # RFC 7617, section 2.
         raise messages.username_with_colon()
-    refuse_username(text)
     return text
 
 
