@@ -102,6 +102,21 @@ class TestOrganization:
         said = " ".join(planned.text.split())
         assert "Akka can pull acme/checkout now, and cannot with the new token" in said
 
+    def test_a_repository_that_its_token_may_no_longer_pull_is_not_added_by_a_rotation(
+        self, hub: World
+    ) -> None:
+        assert onboard(hub, *ORGANIZATION, "--repository", "acme/checkout,acme/cart").code == 0
+        our_oats(hub)[0].resources[1]["scopes"] = ["scope-tag-read"]
+        hub.extra |= {"PULLKEY_HUB_USER": OWNER, "PULLKEY_DOCKER_HUB_HUB_USER": OWNER}
+
+        listed = hub.run("list", "--secret-stdin", stdin=PASSWORD)
+        rotated = hub.run("rotate", ORGANIZATION_NAME, "--yes", "--secret-stdin", stdin=PASSWORD)
+
+        assert "may not pull acme/cart" in listed.text
+        assert rotated.code == 0, rotated.text
+        assert "may not pull acme/cart, so the new one does not either" in rotated.err
+        assert [one["path"] for one in our_oats(hub)[-1].resources] == ["acme/checkout"]
+
     def test_who_is_no_owner_is_told(self, hub: World) -> None:
         done = onboard(hub, "--organization", "acme", *LOGIN)
         assert done.code == 3, done.text

@@ -50,7 +50,9 @@ class TestMintedToken:
         assert again.json["result"] == "unchanged", again.text
         assert "not checked at Docker Hub" in again.json["steps"][0]["reason"]
 
-    @pytest.mark.parametrize("damage", ["deleted", "expired", "deactivated", "taken from Akka"])
+    @pytest.mark.parametrize(
+        "damage", ["deleted", "expired", "deactivated", "public only", "taken from Akka"]
+    )
     def test_a_token_is_not_good_by_having_been_made(self, hub: World, damage: str) -> None:
         onboard(hub, *LOGIN)
         (pat,) = our_pats(hub)
@@ -61,6 +63,8 @@ class TestMintedToken:
                 pat.expires = pat.created - dt.timedelta(hours=1)
             case "deactivated":
                 pat.active = False
+            case "public only":
+                pat.scopes = ("repo:public_read",)
             case _:
                 hub.akka.projects["shop"].registries.remove(NAME, None)
         assert onboard(hub, *LOGIN).code == 0

@@ -35,6 +35,10 @@ class KeyFacts:
     """Whether the user supplied the password: `created` is then the time of registration, and the expiry is
     unknown.
     """
+    lacks: str = ""
+    """What of a puller's permissions it lacks, as the end of "key ID ...": "may not pull acme/cart"; "" if
+    none, or if that is not shown.
+    """
 
     @property
     def expired(self) -> bool:
@@ -45,7 +49,7 @@ class KeyFacts:
         """Why the key cannot be used, as the end of "key ID ..."; "" if it can."""
         if self.disabled:
             return "is disabled"
-        return "has expired" if self.expired else ""
+        return "has expired" if self.expired else self.lacks
 
     @property
     def expiry(self) -> str:

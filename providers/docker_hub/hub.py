@@ -33,6 +33,9 @@ _PAGE_SIZE = 100
 _MOST_PAGES = 100
 _MOST_PAGES_OF_NAMES = 5
 _LONGEST_NAME = 256
+# What includes pulling (docker/docs, content/manuals/security/access-tokens/reference.md).
+_PULL_SCOPES = frozenset({"scope-image-pull", "scope-image-push", "scope-image-delete"})
+_READ_SCOPES = frozenset({"repo:read", "repo:write", "repo:admin"})
 _KEY_ID = re.compile(r"^[A-Za-z0-9-]{6,64}$")
 
 
@@ -47,6 +50,10 @@ class Token:
     active: bool
     repositories: tuple[str, ...] = ()
     """The repositories that an organisation's token may pull; not shown in lists of tokens."""
+    others: tuple[str, ...] = ()
+    """The repositories that an organisation's token names and may not pull."""
+    public_only: bool = False
+    """Whether a personal token may read public repositories only."""
 
     @property
     def expired(self) -> bool:
@@ -372,8 +379,8 @@ def _token(body: Any) -> Token:
     if not isinstance(key_id, str) or not _KEY_ID.match(key_id):
         raise HubApiError(0, "the answer shows a token without an id")
     resources = shown.get("resources")
-    paths = [
-        one["path"]
+    named = [
+        (one["path"], _may(one, _PULL_SCOPES))
         for one in (resources if isinstance(resources, list) else [])
         if isinstance(one, dict) and one.get("type") == "TYPE_REPO" and isinstance(one.get("path"), str)
     ]
@@ -383,5 +390,15 @@ def _token(body: Any) -> Token:
         created=time_in_json(shown.get("created_at")),
         expires=time_in_json(shown.get("expires_at")),
         active=shown.get("is_active") is not False,
-        repositories=tuple(paths),
+        repositories=tuple(path for path, pulls in named if pulls),
+        others=tuple(path for path, pulls in named if not pulls),
+        public_only=not _may(shown, _READ_SCOPES),
+    )
+
+
+def _may(shown: Mapping[str, Any], scopes: frozenset[str]) -> bool:
+    """Whether a token or one of its resources has one of these scopes, or does not show its scopes."""
+    found = shown.get("scopes")
+    return not (isinstance(found, list) and found) or any(
+        isinstance(one, str) and one in scopes for one in found
     )

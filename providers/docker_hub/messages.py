@@ -199,6 +199,24 @@ def replaced_scope_unknown(organization: str) -> StepFailed:
     )
 
 
+def replaced_may_not_pull(organization: str, names: Sequence[str]) -> StepFailed:
+    """The organisation's token that Akka holds was reduced since: its replacement may pull no more."""
+    named = ", ".join(names) or "a repository"
+    return StepFailed(
+        f"The token that Akka holds may not pull {named}, so its replacement would not either",
+        fix=f"Name it: pullkey onboard docker-hub --organization {organization} --repository "
+        f"{organization}/NAME",
+        code=Code.SCOPE_UNKNOWN,
+    )
+
+
+def not_pulled_by_replaced(names: Sequence[str]) -> str:
+    return (
+        f"The token that is replaced may not pull {', '.join(names)}, so the new one does not either: "
+        "`pullkey onboard docker-hub --repository` adds it."
+    )
+
+
 def token_still_there(intent: Intent, why: str) -> StillThere:
     """A token that a run created, or may have created, was not deleted."""
     key_id, organization = intent.get("key_id", ""), intent["organization"]

@@ -162,15 +162,24 @@ class CreatedToken(KeyResource[Token, NewToken]):
             return await self.read(key_id)
 
     def facts_of(self, shown: Token) -> KeyFacts:
-        return KeyFacts(shown.key_id, shown.created, shown.expires, disabled=not shown.active)
+        return KeyFacts(
+            shown.key_id, shown.created, shown.expires, disabled=not shown.active, lacks=self._lacks(shown)
+        )
 
     def unusable_reason(self, shown: Token) -> str:
         if shown.expired:
             return "has expired"
         if not shown.active:
             return "is deactivated"
-        unread = [name for name in self._target.repositories if not covered(shown.repositories, name)]
-        return f"may not pull {', '.join(unread)}" if self._target.organization and unread else ""
+        return self._lacks(shown)
+
+    def _lacks(self, shown: Token) -> str:
+        if not self._target.organization:
+            return "may read public repositories only" if shown.public_only else ""
+        # Where none is named, they are those of the token.
+        wanted = self._target.repositories or shown.others
+        unread = [name for name in wanted if not covered(shown.repositories, name)]
+        return f"may not pull {', '.join(unread)}" if unread else ""
 
     async def why_unchecked(self) -> str:
         return "" if await self._hub.has_login() else "not checked at Docker Hub without a login"
@@ -193,23 +202,31 @@ class CreatedToken(KeyResource[Token, NewToken]):
         return self._repositories
 
     async def _as_held(self) -> tuple[str, ...]:
-        """The repositories of the token that Akka holds, for the token that replaces it."""
-        repositories = await self.held_repositories()
-        if not repositories:
+        """The repositories of the token that Akka holds: the one that replaces it may pull no more."""
+        token = await self._held_token()
+        if token is None:
             raise messages.replaced_scope_unknown(self._target.organization)
-        return repositories
+        left_out = [one for one in token.others if not covered(token.repositories, one)]
+        if not token.repositories:
+            raise messages.replaced_may_not_pull(self._target.organization, left_out)
+        if left_out:
+            self._of.context.tell(messages.not_pulled_by_replaced(left_out))
+        return token.repositories
 
     async def held_repositories(self) -> tuple[str, ...]:
         """The repositories that the organisation's token in Akka may pull; empty if it was deleted or Akka
         has none.
         """
+        token = await self._held_token()
+        return token.repositories if token else ()
+
+    async def _held_token(self) -> Token | None:
         held = await self._of.context.held_credential()
         if held is None or held.link is None or held.link.name != "oat":
-            return ()
+            return None
         if held.username not in ("", self._target.organization):
-            return ()  # of another organisation
-        token = await self.recorded(held.link.key_id)
-        return token.repositories if token else ()
+            return None  # of another organisation
+        return await self.recorded(held.link.key_id)
 
     async def create(self) -> NewToken:
         ends = clock.now() + self._target.expires_in - _CLOCK_MARGIN
