@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_token_of_the_project_is_handed_to_akka(gitlab: World) -> None:
     assert "The image acme/shop/checkout is of the project acme/shop" in done.text
 
 
-def test_without_a_login_the_second_run_changes_nothing(gitlab: World) -> None:
+def test_without_a_login_the_second_run_changes_nothing(gitlab: World, tmp_path: Path) -> None:
     onboard(gitlab)
     before = gitlab.changes()
 
@@ -43,6 +44,19 @@ def test_without_a_login_the_second_run_changes_nothing(gitlab: World) -> None:
 
     assert again.json["result"] == "unchanged", again.text
     assert "not checked at GitLab without a login" in again.out
+    assert "Everything is in place" not in again.err
+    assert "is the project of acme/shop/checkout is not known without GitLab's login" in again.err
+    file = tmp_path / "registries.yaml"
+    image = "registry.gitlab.com/acme/shop/checkout:1.0"
+    file.write_text(
+        f"version: 1\ntargets:\n  - {{provider: gitlab, image: '{image}', akka-project: shop}}\n",
+        encoding="utf-8",
+    )
+    applied = gitlab.run("apply", "-f", str(file), "--yes")
+    assert applied.code == 0, applied.text
+    assert f"Not fully known without a login: shop/{NAME}. See: pullkey plan -f" in applied.err
+    assert "is not known without GitLab's login" in gitlab.run("plan", "-f", str(file)).text
+    assert "Everything is in place" in onboard(gitlab).err
     assert gitlab.changes() == before
 
 

@@ -229,6 +229,10 @@ def test_several_projects_take_an_account_of_the_system(harbor: World) -> None:
 
     again = onboard(harbor, "--project", "shop,press", "--user", "admin", "--output", "json")
     assert again.json["result"] == "unchanged", again.text
+    assert "Everything is in place" in again.err
+    without = harbor.onboard("--project", "shop,press", "--user", "admin")
+    assert (without.code, "Everything is in place" in without.err) == (0, False), without.text
+    assert "pulls from the projects shop, press is not known without Harbor's login" in without.err
 
     user = {"PULLKEY_HARBOR_USER": "admin"}
     rotated = later(harbor, "rotate", name, "--keep-old", "0", **user)

@@ -40,6 +40,7 @@ def end_of(one: TargetResult, *, file: str, scope: Callable[[Entry], AkkaScope],
         not_seen=bool(one.planned.not_seen),
         due_by_you=bool(one.planned.due_by_you),
         annotation=annotation(file, one) if one.failed or one.result == "drift" or one.left_over else "",
+        unconfirmed=bool(one.planned.unconfirmed),
         details=list(job_summary.details_of(one)) if job_summary.wanted() else (),
         document=ended_document(one, scope) if as_json else None,
     )
@@ -90,7 +91,11 @@ def report(
             sys.stderr,
         )
     if code is ExitCode.DONE and not any(one.changed or one.result == "postponed" for one in ends):
-        say("Everything is in place; nothing was changed.", sys.stderr)
+        if unconfirmed := [one for one in ends if one.unconfirmed]:
+            names, plan = _names(unconfirmed), f"pullkey plan -f {shlex.quote(file)}"
+            say(f"No changes were made. Not fully known without a login: {names}. See: {plan}", sys.stderr)
+        else:
+            say("Everything is in place; nothing was changed.", sys.stderr)
     return code
 
 

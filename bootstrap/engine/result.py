@@ -76,6 +76,8 @@ class Result:
     """What was seen instead of a working pull, such as a login that the registry accepts."""
     public: str = ""
     """How the registry shows that it allows anonymous pulls; "" if it does not, or was not checked."""
+    unconfirmed: str = ""
+    """What is not known of Akka's record (`Session.unconfirmed`) where nothing was to be done."""
     who: str = ""
     steps: dict[str, StepResult] = field(default_factory=dict)
     removals: list[RemovalResult] = field(default_factory=list)

@@ -92,6 +92,8 @@ class Run(TargetOperation):
             return
         if planned is not None:
             await self._refuse_unless_planned(planned, pending)
+        if not pending:
+            await self._note_unconfirmed()
         if self.options.dry_run:
             self.result.result = "planned"
             return
@@ -132,6 +134,13 @@ class Run(TargetOperation):
             raise Refused([messages.record_changed_since_plan(self.options.secret_name)])
         if more:
             raise Refused([messages.steps_not_planned([step.title for step in more])])
+
+    async def _note_unconfirmed(self) -> None:
+        held = await self._held()
+        if held is not None and held.link is not None:
+            self.result.unconfirmed = await self.session.unconfirmed(held)
+        if self.result.unconfirmed:
+            self._notice(self.result.unconfirmed)
 
     async def _ask(self, pending: Sequence[Step]) -> None:
         """Prompt for the secrets of a new key and for confirmation. The registry is checked first, so that no

@@ -98,6 +98,8 @@ class Planned:
     slot_comes: bool = False
     due_by_you: str = ""
     """Why a user-supplied password is due, which no command can renew alone; "" while it is not."""
+    unconfirmed: str = ""
+    """What is not known of Akka's record without a login (`Session.unconfirmed`)."""
     not_seen: str = ""
     """Why it could not be determined whether the key is due; "" where it was."""
 
@@ -220,6 +222,7 @@ class Planner:
             key_id=held.link.key_id if held and held.link else "",
             problems=outcome.problems,
             notices=outcome.notices,
+            unconfirmed=outcome.unconfirmed,
             left_over=outcome.left_over,
             exit_code=outcome.exit_code,
         )

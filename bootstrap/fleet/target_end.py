@@ -21,6 +21,7 @@ class TargetEnd:
         not_seen: whether it could not be determined if its key is due.
         due_by_you: whether a user-supplied password is due.
         annotation: its line for GitHub Actions; "" if it needs no attention.
+        unconfirmed: whether more of it is known with a login only (`Planned.unconfirmed`).
         details: what the summary of a job says of it.
         document: the object for `--output json`; None without that option.
     """
@@ -38,5 +39,6 @@ class TargetEnd:
     not_seen: bool
     due_by_you: bool
     annotation: str
+    unconfirmed: bool = False
     details: Sequence[str] = ()
     document: Mapping[str, Any] | None = None

@@ -67,15 +67,15 @@ def plan_lines(
     for one in plan:
         if summary and not needs_attention(one):
             continue
-        if one.action is Action.KEEP and not keep and not (one.attention or one.left_over):
+        if one.action is Action.KEEP and not keep and not (one.attention or one.unconfirmed or one.left_over):
             continue
         yield (
             f"{style(f'{SIGNS[one.action]} {one.action:8}', one.action)} {one.entry.name}  "
             f"({one.entry.target.label})"
         )
         if one.action is Action.KEEP:
-            if one.attention:
-                yield f"           {one.attention}"
+            for text in filter(None, (one.attention, one.unconfirmed)):
+                yield f"           {text}"
             for left in one.left_over:
                 yield f"           {left}"
             continue

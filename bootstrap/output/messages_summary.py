@@ -29,7 +29,10 @@ def unchanged_with_left_overs(name: str, project: str) -> str:
     return f"No changes were made. {has}; see what is left over above."
 
 
-def unchanged(name: str, project: str, target: str) -> str:
+def unchanged(name: str, project: str, target: str, *, confirmed: bool) -> str:
+    """Nothing was to be done. If it is not `confirmed`, a notice says what is not known of the record."""
+    if not confirmed:
+        return f"No changes were made. {name} is registered in {project}; see the note above."
     return f"Everything is in place; nothing was changed. {name} is registered in {project} for {target}."
 
 

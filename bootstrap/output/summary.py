@@ -78,7 +78,7 @@ def _print_outcome(outcome: Result, run: TargetOperation, *, repair: str, verbos
     if outcome.result == "unchanged" and outcome.left_over:
         _line(messages.unchanged_with_left_overs(name, where))
     elif outcome.result == "unchanged":
-        _line(messages.unchanged(name, where, target))
+        _line(messages.unchanged(name, where, target, confirmed=not outcome.unconfirmed))
         if supplied:
             _detail(messages.NOT_CHECKED)
     elif outcome.result == "done" and not any(one.result == "done" for one in outcome.steps.values()):

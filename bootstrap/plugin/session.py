@@ -113,6 +113,17 @@ class Session(ABC):
         del held
         return ""
 
+    async def unconfirmed(self, held: HeldCredential) -> str:
+        """What is not known of a record that counts as this target's, such as whether it is for this project,
+        because that takes a login, as a sentence; "" where it is known. Then a run that changes nothing does
+        not say that everything is in place.
+
+        Args:
+            held: Akka's record of this identity, with a `link`.
+        """
+        del held
+        return ""
+
     async def username(self) -> str | None:
         """The user name of every key of this identity, in this run and in later ones.
 

@@ -33,6 +33,14 @@ def namespace_hidden(
     return StepFailed(f"{host} shows {whom} no {_what(target)}", fix=fix, code=Code.GITLAB_PROJECT_NOT_FOUND)
 
 
+def number_not_known(target: GitlabTarget, number: int) -> str:
+    """What a run without a login says of Akka's record, which has the number only."""
+    return (
+        f"Whether {target.kind} {number}, which Akka's record names, is {target.called} is not known without "
+        "GitLab's login: --login-stdin"
+    )
+
+
 def _what(target: GitlabTarget) -> str:
     if target.path or target.number:
         return f"{target.kind} {target.path or target.number}"

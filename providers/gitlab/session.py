@@ -77,6 +77,16 @@ class GitlabSession(Session):
         same = found.kind == own.kind and own.namespace_number in (0, found.number)
         return "" if same else found.label
 
+    async def unconfirmed(self, held: HeldCredential) -> str:
+        """The record has the number of the project or group; that of a path is known with a login only."""
+        if self.target.namespace_number:
+            return ""
+        try:
+            found = GitlabTarget.held(held, {})
+        except PullkeyError:
+            return ""
+        return messages.number_not_known(self.target, found.number)
+
     async def identity(self) -> str:
         return self.target.called.removeprefix("the ")
 

@@ -156,6 +156,14 @@ SHOWN_DISABLED = "Harbor shows the robot account as disabled."
 SHOWN_EXPIRED = "Harbor shows the robot account as expired: the clock of one of the two may be wrong."
 
 
+def projects_not_known(target: HarborTarget) -> str:
+    """What a run without a login says of a robot account of the system."""
+    return (
+        f"Whether the robot account that Akka's record names pulls from {target.named} is not known without "
+        "Harbor's login: --login-stdin"
+    )
+
+
 def of_projects_not_shown(host: str, key_id: str) -> str:
     return f"{host}, by robot account {key_id}, whose projects Harbor does not show to this login"
 

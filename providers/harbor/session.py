@@ -78,6 +78,12 @@ class HarborSession(Session):
                 return messages.of_projects_not_shown(found.host, held.link.key_id)
         return found.label if self.target.is_apart_from(found.projects) else ""
 
+    async def unconfirmed(self, held: HeldCredential) -> str:
+        """The projects of a robot account of the system are not in its record."""
+        if self.target.level != "system" or not self.target.projects or await self.harbor.may_look():
+            return ""
+        return messages.projects_not_known(self.target)
+
     async def identity(self) -> str:
         return self.target.label
 
