@@ -97,6 +97,10 @@ class Azure:
     def _prepare_arm(self, exchange: Exchange, body: Mapping[str, Any]) -> None:
         parts = exchange.path.strip("/").split("/")
         group = parts[3] if len(parts) > 3 and parts[2] == "resourceGroups" else ""
+        if exchange.path.endswith("/checkNameAvailability"):
+            if body.get("nameAvailable") is False:
+                self._registry("", exchange.request_body["name"], "recorded", {})
+            return
         if exchange.call.endswith("/registries") or exchange.path.endswith("/resources"):
             if "nextLink" in body:
                 self._state.page_size = len(body["value"]) - 1
