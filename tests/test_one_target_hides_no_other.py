@@ -94,7 +94,7 @@ def test_a_target_that_is_blocked_still_lists_what_an_earlier_run_has_left_over(
     vars(target).update(
         held_confirmed=AsyncMock(return_value=None),
         journal=lambda _: SimpleNamespace(left_behind=lambda: lost),
-        opened=lambda _: None,
+        open_target=lambda _: None,
         run=lambda *_, **_options: SimpleNamespace(execute=fails),
     )
     removed = asyncio.run(Planner(target).at(replace(ENTRIES[0], remove=True)))
