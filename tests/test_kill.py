@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from bootstrap.testing.harness.inventory import is_key, key_id
 from bootstrap.testing.harness.kill_points import JOURNAL, Point, points, run, scene, wait_until
 from bootstrap.testing.harness.kill_verdict import Verdict, tried
 from bootstrap.testing.harness.world import World
+from tests.harness.azure_state import applications, secrets
 from tests.harness.concurrent_runs import raced
 
 _PARTS = 4
@@ -136,6 +138,30 @@ def test_what_a_lost_run_has_made_goes_if_the_next_one_fails(server: ForkServer)
             left = life.there() - life.before
             assert all(key_id(line) in failed.text for line in left if is_key(line)), failed.text
             assert bool(left) == (failed.code == 6), (left, failed.text)
+
+
+@pytest.mark.parametrize(
+    "point", [Point("graph.RestoreDeletedItem", 1, "after"), Point("graph.RemovePassword", 1, "before")]
+)
+def test_an_old_secret_of_an_application_that_a_lost_run_was_restoring_is_removed(
+    server: ForkServer, point: Point
+) -> None:
+    with scene(server, "acr", "onboard") as victim:
+        world = victim.life.world
+        assert victim.run().code == 0
+        (application,) = applications(world)
+        (old,) = secrets(application)
+        old.start -= dt.timedelta(hours=1)
+        principal = world.cloud.state.principal_by_app_id(application.app_id)
+        application.lifetime.removed = principal.lifetime.removed = world.cloud.state.now()
+        world.akka.projects["shop"].registries.remove(victim.life.name, None)
+        assert victim.killed(point)
+
+        done = victim.run()
+
+        assert done.code == 0, done.text
+        (left,) = secrets(application)
+        assert left.key_id != old.key_id
 
 
 def test_a_registration_that_outlives_its_run_keeps_the_next_one_waiting(server: ForkServer) -> None:

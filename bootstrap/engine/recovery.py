@@ -150,6 +150,8 @@ class Recovery:
             elif entry.step == OFFBOARD and key_id == removing:
                 continue  # this run continues it; keep the entry in case it is killed too
             elif entry.step in by_name and not serves:
+                if entry.made is None:
+                    await by_name[entry.step].finish_lost(entry.intent)
                 entry.intent["lost"] = True
                 self.kept.insert(0, (by_name[entry.step], entry))
             else:

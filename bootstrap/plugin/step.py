@@ -215,6 +215,18 @@ class Step(ABC):
         del intent
         return ""
 
+    async def finish_lost(self, intent: Intent) -> None:
+        """Finish what a run that was killed in `do` may have left half done, where the object is kept for
+        this run, which finds it and does not `do` the step again.
+
+        Args:
+            intent: that of the lost run.
+
+        Raises:
+            PullkeyError, ApiError: it could not be finished; this run ends before its first change.
+        """
+        del intent
+
     async def disowns(self, intent: Intent) -> str:
         """What an intent from a journal names that does not belong to this target, in a few words; else "".
 

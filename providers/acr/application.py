@@ -134,10 +134,12 @@ class Identity(Resource[Application]):
         return StepStatus(State.DONE, "exists")
 
     def intent(self) -> Intent:
+        deleted = self._session.deleted_seen
         return {
             "unique_name": self._session.target.unique_name,
             "run_id": self._session.context.run_id,
             "at": clock.now().isoformat(timespec="seconds"),
+            **({"restores": deleted.object_id} if deleted is not None and deleted.ours else {}),
         }
 
     async def disowns(self, intent: Intent) -> str:
@@ -185,6 +187,16 @@ class Identity(Resource[Application]):
                 {"principal_id": principal.object_id},
             )
         return Done("another run has just created it", unneeded=True)
+
+    async def finish_lost(self, intent: Intent) -> None:
+        """Remove the secrets that came to life again, if the lost run was restoring the application."""
+        application = await self._session.application()
+        if application is None or application.object_id != intent.get("restores"):
+            return
+        with refused_as(partial(change_refused, self._session), f"remove the old secrets of {self._named}"):
+            await remove_old_secrets(
+                self._session, application, before=dt.datetime.fromisoformat(intent["at"]) - CLOCKS
+            )
 
     async def _application(self) -> Application:
         session, target = self._session, self._session.target

@@ -357,8 +357,15 @@ def _described(kind: str, one: Password) -> str:
     return f"{kind} {one.key_id[:8]}…{when} ({one.display_name or 'without a name'})"
 
 
-async def remove_old_secrets(session: ApplicationFacts, application: Application) -> None:
+async def remove_old_secrets(
+    session: ApplicationFacts, application: Application, *, before: dt.datetime | None = None
+) -> None:
     """Remove the secrets of a restored application, except those that Akka's records name.
+
+    Args:
+        session: that of the target.
+        application: as it was read after its restoration.
+        before: only those that are known to be older; None for all.
 
     Raises:
         AzureApiError: one could not be removed.
@@ -371,6 +378,7 @@ async def remove_old_secrets(session: ApplicationFacts, application: Application
         if one.key_id not in in_use.ids
         and not (in_use.unseen and one.display_name.startswith(DISPLAY_MARK))
         and not one.expired
+        and (before is None or (one.created is not None and one.created < before))
     ]
 
     async def shown() -> list[str]:
