@@ -112,7 +112,7 @@ def _undo(steps: Sequence[Step]) -> list[str]:
         undo = step.script().undo
         if undo:
             lines += [f"# {one_line(step.title)}: undo it", *undo.splitlines()]
-    return lines or [": # nothing to take back"]
+    return lines or [": # nothing to undo"]
 
 
 def _indented(script: str | Sequence[str]) -> list[str]:

@@ -64,7 +64,7 @@ class Answer:
             Unreadable: it is not JSON, or longer than it may be.
         """
         if not self.whole:
-            raise Unreadable("it is longer than any that is expected")
+            raise Unreadable("it is longer than the maximum")
         return parse_json(self.content)
 
     @property
