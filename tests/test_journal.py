@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -214,7 +215,7 @@ def test_what_is_not_json_ends_its_own_step_and_keeps_no_other_from_being_record
 
 def test_a_disk_that_is_full_after_the_registration_is_no_reason_to_undo_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "a place", "gcr gcr.io")
-    nobody: Any = SimpleNamespace(audit=lambda _: None, who="")
+    nobody: Any = SimpleNamespace(audit=lambda _: None, who="", note_login=AsyncMock())
     changes = Transaction(nobody, nobody, nobody, journal, nobody, nobody, nobody)
 
     async def end(step: Step) -> None:

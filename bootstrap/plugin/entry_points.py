@@ -51,9 +51,9 @@ class Installed:
         """The distribution, as a user knows it: `acme-pullkey-harbor 1.2.0`."""
         return f"{self.distribution.name} {self.distribution.version}"
 
-    @property
+    @functools.cached_property
     def built_in(self) -> bool:
-        """Whether it comes with pullkey."""
+        """Whether it comes with pullkey. It reads the distribution's metadata."""
         return self.distribution.name == _OWN
 
 
@@ -96,8 +96,12 @@ def name_of(thing: object) -> str:
 
 def _containing(module: str, providers: Sequence[Installed]) -> Installed | None:
     """The provider that a module belongs to: that of its entry point, else one of the same package."""
-    packages = [*((one.module, one) for one in providers), *((one.package_name, one) for one in providers)]
-    return next((one for name, one in packages if name and f"{module}.".startswith(f"{name}.")), None)
+
+    def has(package: str) -> bool:
+        return bool(package) and f"{module}.".startswith(f"{package}.")
+
+    of_module = next((one for one in providers if has(one.module)), None)
+    return of_module or next((one for one in providers if has(one.package_name)), None)
 
 
 def plugin_at_fault(error: BaseException) -> Installed | None:
