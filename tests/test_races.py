@@ -112,7 +112,7 @@ def test_a_key_of_an_identity_that_stays_for_another_run_goes_by_itself(acr: Wor
     failed = acr.onboard(*(ONLY_CHECKOUT if kind == "token" else ()))
 
     assert failed.code == 1, failed.text
-    assert "needs it, which another run has created meanwhile" in failed.err
+    assert "kept, since another run has created key" in failed.err
     assert "akka docker add-credentials failed" in failed.err
     if kind == "token":
         assert list(shop(acr).tokens[TOKEN].passwords) == ["password2"]
