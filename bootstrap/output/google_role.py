@@ -134,7 +134,7 @@ def as_terraform(
             "repository": value(places.repository, f"{role}_repository", "The name of the repository."),
         }
         granted("google_artifact_registry_repository_iam_member", place)
-    return "\n".join([*variables, *"\n\n".join(blocks).splitlines()])
+    return "\n".join([*variables, "\n\n".join(blocks)])
 
 
 def _resource(kind: str, name: str, fields: Mapping[str, str], more: Sequence[str] = ()) -> str:

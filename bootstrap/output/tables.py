@@ -155,8 +155,8 @@ def total(assessed: Sequence[CredentialHealth]) -> str:
         "not ours": "not created by pullkey",
     }
     counts = [(sum(one.state == state for one in assessed), word) for state, word in words.items()]
-    told = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{count_of(len(assessed), 'credential')}: {told}"
+    counted = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"{count_of(len(assessed), 'credential')}: {counted}"
 
 
 def _expires(key: KeyFacts | None) -> str:

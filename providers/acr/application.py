@@ -158,8 +158,7 @@ class Identity(Resource[Application]):
         change = partial(change_refused, session)
         session.known = application  # a read may not show it yet
         if restored:
-            with refused_as(change, f"remove the old secrets of {target.app_name}"):
-                await remove_old_secrets(session, application)
+            await self._remove_old_secrets(application)
         # An application that was created a moment ago has none, unless a try of ours went unanswered. Then
         # there may be one of another run, which `is_of_run` must be able to tell from one that this run has
         # asked for.
@@ -193,10 +192,13 @@ class Identity(Resource[Application]):
         application = await self._session.application()
         if application is None or application.object_id != intent.get("restores"):
             return
+        await self._remove_old_secrets(application, before=dt.datetime.fromisoformat(intent["at"]) - CLOCKS)
+
+    async def _remove_old_secrets(
+        self, application: Application, *, before: dt.datetime | None = None
+    ) -> None:
         with refused_as(partial(change_refused, self._session), f"remove the old secrets of {self._named}"):
-            await remove_old_secrets(
-                self._session, application, before=dt.datetime.fromisoformat(intent["at"]) - CLOCKS
-            )
+            await remove_old_secrets(self._session, application, before=before)
 
     async def _application(self) -> Application:
         session, target = self._session, self._session.target

@@ -113,8 +113,8 @@ def _about(document: Mapping[str, Any]) -> str:
 
 def _total(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
-    told = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in ORDER if counts[state])
-    return f"{count_of(len(rows), 'credential')}{': ' if told else ''}{told}."
+    counted = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in ORDER if counts[state])
+    return f"{count_of(len(rows), 'credential')}{': ' if counted else ''}{counted}."
 
 
 # -- what is wrong first -------------------------------------------------------------------------------------
